@@ -1,0 +1,1 @@
+"""The agent that runs inside the engine. Standard library only: every import costs boot time."""

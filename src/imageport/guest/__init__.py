@@ -1,0 +1,1 @@
+"""What is inside an image: inspect, plan, apply, verify. Runs inside the engine as root."""

@@ -1,0 +1,1 @@
+"""One file per job, written once against Platform and Engine."""

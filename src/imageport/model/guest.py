@@ -1,0 +1,132 @@
+"""What an inspection of an image says, and what a preparation plans and reports.
+
+Plain frozen dataclasses of JSON-friendly fields: the engine sends them as `dataclasses.asdict`,
+the other side reads them back with pydantic's `TypeAdapter`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from imageport.model.findings import Finding
+from imageport.model.target import Firmware
+
+
+class OsFamily(StrEnum):
+    """The two families of guests."""
+
+    WINDOWS = "windows"
+    LINUX = "linux"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One file system or other content found on the image's disk; sizes in bytes."""
+
+    device: str
+    number: int
+    offset: int
+    size: int
+    kind: str
+    """`ntfs`, `ext4`, `vfat`, `xfs`, `btrfs`, `swap`, `bitlocker`, `luks`, `lvm` or `unknown`."""
+    uuid: str | None = None
+    label: str | None = None
+    partition_type: str | None = None
+    partition_uuid: str | None = None
+    free: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Software that matters to a migration: guest tools, agents, a Citrix VDA."""
+
+    kind: str
+    """`guest-tools`, `agent` or `vda`."""
+    name: str
+    version: str | None = None
+    vendor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootDriver:
+    """A Windows driver service or a Linux kernel module that decides whether a disk is seen."""
+
+    name: str
+    boot_start: bool
+    """True when it is loaded early enough to mount the system volume from it."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Everything `imageport inspect` says about an image."""
+
+    family: OsFamily
+    name: str
+    """As a person would say it: `Windows Server 2022 Standard`, `Debian GNU/Linux 12 (bookworm)`."""
+    version: str
+    architecture: str
+    hostname: str | None
+    firmware: Firmware
+    root: str
+    """Block device of the system volume inside the engine, such as `/dev/sda3`."""
+    volumes: tuple[Volume, ...]
+    boot_drivers: tuple[BootDriver, ...]
+    products: tuple[Product, ...]
+    network: tuple[str, ...]
+    """One line an interface, `ens192 static 10.1.2.3/24`."""
+    findings: tuple[Finding, ...]
+    details: dict[str, str] = field(default_factory=dict)
+    """More facts for a person or a fix-up: distribution id, kernels, control set, edition, build."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change that a fix-up makes; what a dry run prints, and what verify reads back."""
+
+    fixup: str
+    what: str
+    where: str
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing read back from the disk after a change was made."""
+
+    fixup: str
+    what: str
+    passed: bool
+    seen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What `prepare` did: the changes made, and what verify saw of them on the disk."""
+
+    changes: tuple[Change, ...]
+    checks: tuple[Check, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBootStep:
+    """One step of the first-boot runner as the guest itself reported it."""
+
+    number: int
+    name: str
+    exit_code: int
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBootReport:
+    """What the guest's runner wrote into the image when its OS had booted; `complete` is the last
+    thing it writes before it asks for the reboot."""
+
+    complete: bool
+    steps: tuple[FirstBootStep, ...]
+    facts: dict[str, str] = field(default_factory=dict)
+    """Seen from inside the booted OS: `kernel`, `root`, `boot-driver`, `address`, `uptime`."""

@@ -1,0 +1,1 @@
+"""One package per platform, each a handful of verbs (`base.Platform`)."""

@@ -1,0 +1,1 @@
+"""The local platform: QEMU machines on this computer."""
