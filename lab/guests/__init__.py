@@ -1,0 +1,1 @@
+"""Master images for tests: a bootable phony Windows and a real Debian."""
