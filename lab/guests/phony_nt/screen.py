@@ -19,7 +19,7 @@ BLACK: Final = "000000"
 
 def say(line: str) -> None:
     """One line on COM1; a machine without the port loses it."""
-    _write(_COM1, f"{line}\r\n")
+    _write(_COM1, f"{line}\n")
 
 
 def paint(lines: list[str], colour: str) -> None:
