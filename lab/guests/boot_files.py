@@ -55,7 +55,7 @@ _STDLIB_FILES: Final = """
     runpy pkgutil selectors shutil signal site stat string struct subprocess textwrap threading
     token tokenize traceback types typing uuid warnings weakref
 """
-_OWN_SOURCES: Final = (
+HIVE_SOURCES: Final = (
     "src/imageport/guest/windows/hive.py",
     "src/imageport/guest/windows/registry_value.py",
     "src/imageport/model/errors.py",
@@ -76,7 +76,7 @@ echo "$ip" > /tmp/address
 
 def boot_files() -> Path:
     """A cached directory with the files `kernel` and `initramfs`."""
-    emulator = [SOURCES / name for name in _OWN_SOURCES]
+    emulator = [SOURCES / name for name in HIVE_SOURCES]
     emulator += (SOURCES / _EMULATOR).glob("*.py")
     key = digest({}, [Path(__file__), *emulator])
     return cached(f"boot-files/{key}", _build)
@@ -150,7 +150,7 @@ def _python(tree: Path, userland: Path) -> None:
             _copy(source, library / f"{name}.py")
     extension = "lib-dynload/_ctypes.cpython-311-x86_64-linux-gnu.so"
     _copy(userland / _STDLIB / extension, library / extension)
-    for source_name in _OWN_SOURCES:
+    for source_name in HIVE_SOURCES:
         module = Path(source_name).relative_to("src")
         _copy(SOURCES / source_name, library / module)
         for package in module.parents[:-1]:

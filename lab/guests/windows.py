@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from imageport.model.target import Firmware
-from lab.guests.boot_files import boot_files
+from lab.guests.boot_files import HIVE_SOURCES, boot_files
 from lab.guests.cache import SOURCES, cached, digest, scratch
 from lab.guests.disk_image import (
     Extent,
@@ -37,14 +37,20 @@ _GPT: Final = (
 _MBR: Final = (Partition("System Reserved", "07", 100, active=True), Partition("Windows", "07"))
 _KERNEL_OPTIONS: Final = "console=ttyS0 quiet loglevel=1 vt.global_cursor_default=0 panic=10"
 _GRUB_MODULES: Final = ("part_msdos", "ntfs", "linux", "boot")
+_SOURCES: Final = (
+    "blank_hive boot_files debs disk_image grub uki windows windows_drivers windows_files "
+    "windows_registry windows_spec"
+)
+"""The modules beside this one that an image depends on."""
 _NTFS_VOLUME: Final = "windows.ntfs"
 
 
 def windows_master(master: WindowsMaster) -> Path:
     """The cached qcow2 of `master`."""
-    sources = [path for path in Path(__file__).parent.glob("*.py") if "linux" not in path.name]
-    sources += Path(__file__).with_name("phony_nt").glob("*.py")
-    sources += (SOURCES / "src/imageport/guest/windows").glob("hive.py")
+    here = Path(__file__)
+    sources = [here.with_name(f"{name}.py") for name in _SOURCES.split()]
+    sources += here.with_name("phony_nt").glob("*.py")
+    sources += (SOURCES / name for name in HIVE_SOURCES)
     key = digest(asdict(master), sources)
     return cached(
         f"images/windows-{master.firmware}-{key}.qcow2", lambda made: _build(made, master)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 _PCI_ADDRESS: Final = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_BUSES: Final = ("pci", "virtio", "vmbus", "xen")
 _NOT_DISKS: Final = ("loop", "ram", "zram", "sr", "fd", "dm-")
 
 
@@ -64,8 +65,12 @@ class PciFunction:
 
 
 def load_drivers() -> None:
-    """Load the kernel modules of all PCI functions there are, of SCSI disks and of NTFS and FAT."""
-    aliases = {path.read_text().strip() for path in Path("/sys/bus/pci/devices").glob("*/modalias")}
+    """Load the kernel modules of all devices there are, of SCSI disks and of NTFS and FAT."""
+    aliases = {
+        path.read_text().strip()
+        for bus in _BUSES
+        for path in Path("/sys/bus", bus, "devices").glob("*/modalias")
+    }
     busybox("modprobe", "-a", "-q", *sorted(aliases), "sd_mod", "ntfs3", "vfat")
 
 
