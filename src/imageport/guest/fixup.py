@@ -70,11 +70,11 @@ class FixUp:
     """Fix-ups of a family are planned and applied in this order."""
     watches: ClassVar[tuple[str, ...]] = ()
     r"""What the inspection must look at for it: files (Linux) or `KEY\Value` (Windows)."""
-    registry: ClassVar[dict[str, FixUp]] = {}
+    registry: ClassVar[dict[tuple[OsFamily, str], FixUp]] = {}
 
     def __init_subclass__(cls) -> None:
         if cls.name:
-            FixUp.registry[cls.name] = cls()
+            FixUp.registry[cls.family, cls.name] = cls()
 
     def applies(self, task: Task) -> bool:
         """Whether it has anything to say for this guest and target."""

@@ -21,9 +21,7 @@ _LOW_SPACE = {OsFamily.WINDOWS: 1 << 30, OsFamily.LINUX: 256 << 20}
 def inspect(guest: Guest) -> Inspection:
     """What is inside `guest`. Raises `UnsupportedOsError`, and the errors of damaged hives."""
     found = _windows(guest) if guest.family is OsFamily.WINDOWS else _linux(guest)
-    measured = replace(
-        found, volumes=_measured(guest), esp_files=esp.list_loaders(guest)
-    )
+    measured = replace(found, volumes=_measured(guest), esp_files=esp.list_loaders(guest))
     return replace(measured, findings=(*measured.findings, *_space(guest)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -63,78 +64,51 @@ def open_volumes(disk: str, volumes: Sequence[Volume], *, writable: bool) -> Ite
         volume, family = _system_volume(volumes, top)
         root = top / "root"
         stack.enter_context(mounted(volume, root, writable=writable))
-        if family is OsFamily.WINDOWS:
-            yield _windows(stack, disk, volume, volumes, root, top, writable=writable)
-        else:
-            yield _linux(stack, disk, volume, volumes, root, top, writable=writable)
+        guest = Guest(
+            family=family,
+            disk=disk,
+            device=volume.device,
+            root=root,
+            firmware=Firmware.BIOS,
+            writable=writable,
+            volumes=tuple(volumes),
+        )
+        extend = _with_windows_parts if family is OsFamily.WINDOWS else _with_linux_parts
+        yield extend(stack, guest, top)
 
 
-def _windows(
-    stack: ExitStack,
-    disk: str,
-    volume: Volume,
-    volumes: Sequence[Volume],
-    root: Path,
-    top: Path,
-    *,
-    writable: bool,
-) -> Guest:
-    esp = _esp(volumes)
-    boot = next((v for v in volumes if v.active and v.kind in ("ntfs", "vfat")), None)
+def _with_windows_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
+    """Mount the EFI system partition, or the active partition that holds bootmgr."""
+    esp = _esp(guest.volumes)
+    boot = next((v for v in guest.volumes if v.active and v.kind in ("ntfs", "vfat")), None)
     places: dict[str, Path] = {}
-    for name, each in (("esp", esp), ("boot", boot if not esp else None)):
-        if each and each.number != volume.number:
+    for name, each in (("esp", esp), ("boot", None if esp else boot)):
+        if each and each.device != guest.device:
             places[name] = top / name
-            stack.enter_context(mounted(each, places[name], writable=writable))
-    firmware = _firmware(places.get("esp"), volumes)
-    return Guest(
-        family=OsFamily.WINDOWS,
-        disk=disk,
-        device=volume.device,
-        root=root,
-        firmware=firmware,
-        writable=writable,
-        esp=places.get("esp"),
-        boot=places.get("boot", root if firmware is Firmware.BIOS else None),
-        volumes=tuple(volumes),
-    )
+            stack.enter_context(mounted(each, places[name], writable=guest.writable))
+    firmware = _firmware(places.get("esp"), guest.volumes)
+    beside = guest.root if firmware is Firmware.BIOS else None
+    return replace(guest, firmware=firmware, esp=places.get("esp"), boot=places.get("boot", beside))
 
 
-def _linux(
-    stack: ExitStack,
-    disk: str,
-    volume: Volume,
-    volumes: Sequence[Volume],
-    root: Path,
-    top: Path,
-    *,
-    writable: bool,
-) -> Guest:
-    table = inside(root, "/etc/fstab")
+def _with_linux_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
+    """Mount /boot and the EFI system partition where the guest's fstab has them."""
+    table = inside(guest.root, "/etc/fstab")
     entries = fstab.parse(table.read_text(errors="replace")) if table.exists() else ()
-    root_source = fstab.root_source(entries)
+    source = fstab.root_source(entries)
     places: dict[str, Path] = {}
     for name, point in (("boot", "/boot"), ("esp", "/boot/efi"), ("esp", "/efi")):
         entry = next((e for e in entries if e.mount_point == point), None)
-        part = fstab.volume_of(entry.source, volumes, root_source) if entry else None
+        part = fstab.volume_of(entry.source, guest.volumes, source) if entry else None
         if part and part.kind in _READ_ONLY:
-            places[name] = inside(root, point)
-            stack.enter_context(mounted(part, places[name], writable=writable))
-    esp = _esp(volumes)
+            places[name] = inside(guest.root, point)
+            stack.enter_context(mounted(part, places[name], writable=guest.writable))
+    esp = _esp(guest.volumes)
     if esp and "esp" not in places:
         places["esp"] = top / "esp"
-        stack.enter_context(mounted(esp, places["esp"], writable=writable))
-    return Guest(
-        family=OsFamily.LINUX,
-        disk=disk,
-        device=volume.device,
-        root=root,
-        firmware=_firmware(places.get("esp"), volumes),
-        writable=writable,
-        esp=places.get("esp"),
-        boot=places.get("boot"),
-        volumes=tuple(volumes),
-    )
+        stack.enter_context(mounted(esp, places["esp"], writable=guest.writable))
+    firmware = _firmware(places.get("esp"), guest.volumes)
+    return replace(guest, firmware=firmware, esp=places.get("esp"), boot=places.get("boot"))
 
 
 def _esp(volumes: Sequence[Volume]) -> Volume | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -47,9 +46,9 @@ def inside(root: Path, path: str) -> Path:
             links += 1
             if links > _MAX_LINKS:
                 raise OSError(40, "Too many levels of symbolic links", path)
-            target = os.readlink(place / part)
-            place = root if target.startswith("/") else place
-            waiting.extend(reversed(Path(target).parts))
+            target = (place / part).readlink()
+            place = root if target.is_absolute() else place
+            waiting.extend(reversed(target.parts))
             continue
         place = place / part
     return place

@@ -71,9 +71,7 @@ def verify(
         return tuple(check for each in applicable(task) for check in each.verify(session, task))
 
 
-def _refuse_blocked(
-    inspection: Inspection, target: TargetProfile, options: PrepareOptions
-) -> None:
+def _refuse_blocked(inspection: Inspection, target: TargetProfile, options: PrepareOptions) -> None:
     blockers = [
         found
         for found in findings(inspection, target, options)

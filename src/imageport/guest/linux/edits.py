@@ -45,7 +45,9 @@ class WriteText:
         """True when text and permissions are as written."""
         place = _entry(session.guest, self.path)
         holds = self._holds(place)
-        return Check(fixup, self.what, holds, f"{self.path}: {'as written' if holds else 'differs'}")
+        return Check(
+            fixup, self.what, holds, f"{self.path}: {'as written' if holds else 'differs'}"
+        )
 
     def _holds(self, place: Path) -> bool:
         return (

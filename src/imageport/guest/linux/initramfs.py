@@ -144,9 +144,9 @@ def _unpack(data: mmap.mmap, position: int, form: str, visit: Visit) -> int:
         with _External(_EXTERNAL[form], data, position, end) as stream:
             _walk_all(stream, visit)
         return end
-    stream = _Inflated(data, position, form)
-    _walk_all(stream, visit)
-    return stream.end
+    inflated = _Inflated(data, position, form)
+    _walk_all(inflated, visit)
+    return inflated.end
 
 
 def _walk_all(stream: _Buffered, visit: Visit) -> None:

@@ -34,7 +34,8 @@ _Found = Iterator[tuple[str, str, list[str]]]
 
 
 def _ifupdown(text: str) -> _Found:
-    name, method, addresses = "", "", []
+    name, method = "", ""
+    addresses: list[str] = []
     for line in text.splitlines():
         words = line.split()
         if not words or words[0].startswith("#"):

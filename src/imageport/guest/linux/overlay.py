@@ -20,7 +20,12 @@ from imageport.guest.command import run
 from imageport.guest.linux import cpio, initramfs
 from imageport.guest.linux.modules import closure, dependencies, module_name
 
-_INDEXES: Final = "modules.builtin", "modules.builtin.modinfo", "modules.builtin.bin", "modules.order"
+_INDEXES: Final = (
+    "modules.builtin",
+    "modules.builtin.modinfo",
+    "modules.builtin.bin",
+    "modules.order",
+)
 _PREFIXES: Final = ("usr/lib/modules", "lib/modules")
 
 
@@ -81,17 +86,13 @@ def _unpacked(source: Path, place: Path) -> Path:
     return target
 
 
-def _archive(
-    contents: initramfs.Contents, version: str, tree: Path, added: list[Path]
-) -> bytes:
+def _archive(contents: initramfs.Contents, version: str, tree: Path, added: list[Path]) -> bytes:
     prefix = next(
         (p for p in _PREFIXES if any(path.startswith(f"{p}/") for path in contents.paths)),
         "usr/lib/modules" if "usr/lib" in contents.paths else "lib/modules",
     )
     files = [*added, *sorted(tree.glob("modules.*"))]
-    members = {
-        f"{prefix}/{version}/{file.relative_to(tree).as_posix()}": file for file in files
-    }
+    members = {f"{prefix}/{version}/{file.relative_to(tree).as_posix()}": file for file in files}
     folders = {
         parent.as_posix()
         for path in members

@@ -62,7 +62,10 @@ boot_driver() {{
         if [ -e "$path/driver" ]; then
             name=$(basename "$(readlink -f "$path/driver")")
             # The disk's own driver and its transport's come first; the controller's is wanted.
-            case "$name" in sd|virtio-pci|xen-platform-pci|ata_generic) ;; *) driver=$name; break ;; esac
+            case "$name" in
+                sd|virtio-pci|xen-platform-pci) ;;
+                *) driver=$name; break ;;
+            esac
         fi
         path=${{path%/*}}
     done
@@ -87,7 +90,9 @@ for step in "$here"/steps/[0-9]*-*; do
     say "step $number $name"
     sh "$step" > /run/imageport-step.log 2>&1
     status=$?
-    [ "$status" -eq 0 ] || say "step $number $name failed with $status: $(tail -n 1 /run/imageport-step.log)"
+    if [ "$status" -ne 0 ]; then
+        say "step $number $name failed with $status: $(tail -n 1 /run/imageport-step.log)"
+    fi
     echo "step $number $name $status" >> "$report"
 done
 

@@ -1,4 +1,4 @@
-"""Software in a Linux guest that belongs to one platform: how to know it, and where it is at home."""
+"""Software in a Linux guest that belongs to one platform: how to know it, where it is at home."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ TOOLS: Final = (
         ("xe-daemon.service", "xe-linux-distribution.service"),
     ),
     Tool("walinuxagent", "agent", "Microsoft", (Target.AZURE,), "usr/sbin/waagent"),
-    Tool(
-        "google-guest-agent", "agent", "Google", (Target.GCP,), "usr/bin/google_guest_agent"
-    ),
+    Tool("google-guest-agent", "agent", "Google", (Target.GCP,), "usr/bin/google_guest_agent"),
     Tool("amazon-ssm-agent", "agent", "Amazon", (Target.AWS,), "usr/bin/amazon-ssm-agent"),
     Tool(
         "cloud-init",

@@ -54,7 +54,9 @@ class BootLoader(FixUp):
             return cmdline.retargeted(stable, added, serial=serial)
 
         def clean(words: Sequence[str]) -> tuple[str, ...]:
-            return tuple(w for w in cmdline.retargeted(words, added, serial=serial) if w not in added)
+            return tuple(
+                w for w in cmdline.retargeted(words, added, serial=serial) if w not in added
+            )
 
         edits: list[Edit] = [
             WriteText(path, grub.with_kernel_words(files[path], rewrite), "kernel command line")

@@ -26,7 +26,7 @@ class FileSystems(FixUp):
             Finding(
                 "guest.mount-left-behind",
                 Severity.WARNING,
-                f"{_FSTAB} mounts {entry.source} on {entry.mount_point}, which is not on this disk.",
+                f"{entry.source}, mounted on {entry.mount_point}, is not on this disk.",
                 "Migrate single-disk masters, or take the mount out of the master machine.",
                 {"source": entry.source, "mount_point": entry.mount_point},
             )

@@ -11,7 +11,7 @@ from imageport.model.guest import Check, OsFamily
 
 
 class FirstBoot(FixUp):
-    """Unit, script and steps. They remove themselves in the first boot: gone is right as well."""
+    """Unit, script and steps. They remove themselves in the first boot: gone is right too."""
 
     name = "first-boot"
     family = OsFamily.LINUX
@@ -20,7 +20,9 @@ class FirstBoot(FixUp):
     def edits(self, task: Task) -> tuple[Edit, ...]:
         """The steps first, the link that starts the unit last."""
         steps = [
-            step for each in fixups.in_order(self.family) if each.applies(task)
+            step
+            for each in fixups.in_order(self.family)
+            if each.applies(task)
             for step in each.steps(task)
         ]
         scripts = [

@@ -37,7 +37,9 @@ class GuestTools(FixUp):
     def plan(self, task: Task) -> tuple[Change, ...]:
         """One change for each package."""
         return tuple(
-            Change(self.name, f"remove {tool.vendor}'s guest tools", tool.package, "installed", None)
+            Change(
+                self.name, f"remove {tool.vendor}'s guest tools", tool.package, "installed", None
+            )
             for tool in _foreign(task, "guest-tools")
         )
 

@@ -104,9 +104,7 @@ class Initramfs(FixUp):
             held = archive.read(Path(image)).modules if image else frozenset()
             absent = sorted(wanted - held - set(kernel.builtin))
             seen = f"lacks {' '.join(absent)}" if absent else f"holds {' '.join(sorted(wanted))}"
-            checks.append(
-                Check(self.name, f"drivers of kernel {kernel.version}", not absent, seen)
-            )
+            checks.append(Check(self.name, f"drivers of kernel {kernel.version}", not absent, seen))
         return (*super().verify(session, task), *checks)
 
 
@@ -133,9 +131,7 @@ def _loadable(task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
 def _missing(task: Task, kernel: LinuxKernel) -> tuple[str, ...]:
     held = {*kernel.initramfs_modules, *kernel.builtin}
     return tuple(
-        name
-        for name in needed_modules(task.target)
-        if name in kernel.modules and name not in held
+        name for name in needed_modules(task.target) if name in kernel.modules and name not in held
     )
 
 
@@ -151,9 +147,7 @@ def _lacks(kernel: LinuxKernel, names: tuple[str, ...]) -> bool:
 
 
 def _controller_findings(task: Task, kernel: LinuxKernel) -> tuple[Finding, ...]:
-    lacking = [
-        each for each in task.target.controllers if _lacks(kernel, CONTROLLER_MODULES[each])
-    ]
+    lacking = [each for each in task.target.controllers if _lacks(kernel, CONTROLLER_MODULES[each])]
     usual = task.target.controllers[0]
     # A PVS image may boot on any hypervisor: it is lost only when it can boot on none.
     none_left = len(lacking) == len(task.target.controllers)
@@ -181,5 +175,5 @@ def _nic_findings(task: Task, kernel: LinuxKernel) -> tuple[Finding, ...]:
 
 
 def _finding(code: str, severity: Severity, sentence: str) -> Finding:
-    remedy = "Install a generic kernel (linux-image-amd64) in the master machine, then take the image again."
+    remedy = "Install a generic kernel (linux-image-amd64) in the master machine, take a new image."
     return Finding(code, severity, sentence, remedy)
