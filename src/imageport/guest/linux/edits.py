@@ -27,8 +27,10 @@ class WriteText:
         before = task.linux.files.get(self.path)
         if before == self.text:
             return None
-        old, new = _difference(before or "", self.text)
-        return Change(fixup, self.what, self.path, old if before is not None else None, new)
+        if before is None:
+            return Change(fixup, self.what, self.path, None, f"{len(self.text.splitlines())} lines")
+        old, new = _difference(before, self.text)
+        return Change(fixup, self.what, self.path, old, new)
 
     def apply(self, session: Session) -> None:
         """Write the file beside itself and rename it into place."""

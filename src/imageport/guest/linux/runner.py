@@ -37,10 +37,13 @@ export PATH
 here={FOLDER}/first-boot
 report={REPORT}
 
+# /dev/console is the last of the kernel's consoles: the others are written to as well.
+read -r consoles < /sys/class/tty/console/active
 say() {{
-    for console in /dev/console /dev/tty1 /dev/ttyS0; do
-        if [ -w "$console" ]; then
-            printf 'imageport first-boot: %s\\r\\n' "$1" > "$console" 2>/dev/null
+    for console in console tty1 ttyS0; do
+        case "$console ${{consoles##* }}" in "tty1 tty0"|"ttyS0 ttyS0") continue ;; esac
+        if [ -w "/dev/$console" ]; then
+            printf 'imageport first-boot: %s\\r\\n' "$1" 2>/dev/null > "/dev/$console"
         fi
     done
 }}

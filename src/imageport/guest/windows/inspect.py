@@ -33,6 +33,8 @@ _UNINSTALL = (
 )
 _TCPIP = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters"
 _STATIC = ("IPAddress", "SubnetMask", "DefaultGateway", "DefaultGatewayMetric", "NameServer")
+EMS_SETTINGS = "{0ce4991b-e6b3-4b16-b23c-5e0d9250e5d9}"
+"""The boot store's object of the serial console's settings."""
 _OLDEST_BUILD = 14393
 _OS_LOADER = 0x10200003
 """Type of the boot store's objects that load Windows."""
@@ -126,7 +128,9 @@ def _facts(
     guest: Guest, registry: Registry, build: int, watched: Sequence[str], *, server: bool
 ) -> WindowsFacts:
     folder = guest.find("Windows")
+    loaders = tuple(_boot_loaders(registry))
     values = {path: rendered(registry.value(*path.rsplit("\\", 1))) for path in watched}
+    values.update(_boot_elements(registry, (*loaders, EMS_SETTINGS)))
     return WindowsFacts(
         folder=folder.name if folder else "Windows",
         control_set=registry.control_set,
@@ -137,7 +141,7 @@ def _facts(
         class_filters=tuple(_class_filters(registry)),
         installed=tuple(_installed(registry)),
         interfaces=tuple(_interfaces(registry)),
-        boot_loaders=tuple(_boot_loaders(registry)),
+        boot_loaders=loaders,
         registry={path: value for path, value in values.items() if value is not None},
     )
 
@@ -228,6 +232,15 @@ def _boot_loaders(registry: Registry) -> Iterator[str]:
         description = key.key("Description")
         if description and description.number("Type") == _OS_LOADER:
             yield key.name
+
+
+def _boot_elements(registry: Registry, objects: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Every element of these objects of the boot store."""
+    for item in objects:
+        place = rf"BCD\Objects\{item}\Elements"
+        for element in registry.subkeys(place):
+            value = rendered(element.value("Element"))
+            yield rf"{place}\{element.name.lower()}\Element", value
 
 
 def _boot_drivers(facts: WindowsFacts) -> tuple[BootDriver, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imageport.guest import fixups
 from imageport.guest.fixup import Edit, FixUp, Task
 from imageport.guest.linux import runner
@@ -40,6 +42,15 @@ class FirstBoot(FixUp):
             WriteText(runner.UNIT_FILE, runner.UNIT_TEXT, "first-boot unit"),
             Link(runner.UNIT_LINK, f"../{runner.UNIT}", "first-boot unit enabled"),
         )
+
+    def apply(self, session: Session, task: Task) -> None:
+        """Steps of an earlier preparation go: its first boot never came."""
+        wanted = {Path(edit.path).name for edit in self.edits(task) if isinstance(edit, WriteText)}
+        folder = session.guest.find(runner.STEPS)
+        for old in folder.iterdir() if folder else ():
+            if old.name not in wanted:
+                old.unlink()
+        super().apply(session, task)
 
     def verify(self, session: Session, task: Task) -> tuple[Check, ...]:
         """All of it is there, or (after the first boot) none of it."""

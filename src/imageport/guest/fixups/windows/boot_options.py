@@ -12,12 +12,12 @@ from typing import Final
 
 from imageport.guest.fixup import Edit, FixUp, Task
 from imageport.guest.windows.edits import SetValue
+from imageport.guest.windows.inspect import EMS_SETTINGS
 from imageport.guest.windows.registry_value import Value
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import OsFamily
 from imageport.model.target import Target
 
-_EMS_SETTINGS: Final = "{0ce4991b-e6b3-4b16-b23c-5e0d9250e5d9}"
 _AUTO_RECOVERY: Final = "16000009"
 _BOOT_EMS: Final = "16000020"
 _EMS_PORT: Final = "15000022"
@@ -65,9 +65,9 @@ class BootOptions(FixUp):
                 edits.append(_flag(loader, _OS_EMS, True, "serial console of Windows"))
         if port and task.windows.boot_loaders:
             what = f"serial console on COM{port}"
-            edits.append(_flag(_EMS_SETTINGS, _BOOT_EMS, True, what))
-            edits.append(_number(_EMS_SETTINGS, _EMS_PORT, port, what))
-            edits.append(_number(_EMS_SETTINGS, _EMS_BAUD, _BAUD, what))
+            edits.append(_flag(EMS_SETTINGS, _BOOT_EMS, True, what))
+            edits.append(_number(EMS_SETTINGS, _EMS_PORT, port, what))
+            edits.append(_number(EMS_SETTINGS, _EMS_BAUD, _BAUD, what))
         return tuple(edits)
 
 

@@ -9,6 +9,7 @@ to lead to it. Its full installation follows in the first boot.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,10 +28,10 @@ from imageport.model.guest import Change, Check, OsFamily
 from imageport.model.guest_facts import WindowsService
 from imageport.model.target import Controller, Target
 
-_PACKAGE_VERSION: Final = bytes.fromhex("00ff0900000000007be9364d25e3ce11bfc108002be10318") + bytes(
-    24
+_PACKAGE_VERSION: Final = (
+    bytes.fromhex("00ff090000000000") + uuid.UUID(SCSI_ADAPTER).bytes_le + bytes(24)
 )
-"""A package's `Version`: any version, the class GUID of SCSIAdapter, no date and no version."""
+"""A package's `Version`: x64, the device class, no date and no version."""
 _BEST_MATCH: Final = bytes.fromhex("01ff0000")
 _BOOT: Final = Value.from_dword("Start", 0)
 
@@ -78,7 +79,9 @@ class BootStorage(FixUp):
             )
             for driver in _to_stage(task)
         )
-        return (*files, *super().plan(task))
+        edits = (e for d in _drivers(task) if _present(task, d) for e in _enabled(task, d))
+        enabled = (edit.change(task, self.name) for edit in edits)
+        return (*files, *_staging(self.name, task), *(change for change in enabled if change))
 
     def apply(self, session: Session, task: Task) -> None:
         """Copy the files of staged drivers, then write the registry."""
@@ -180,7 +183,7 @@ def _enabled(task: Task, driver: StorageDriver) -> list[Edit]:
 def _staged(driver: StorageDriver) -> list[Edit]:
     """Service and synthetic package of a driver that the database does not know."""
     name = driver.service
-    inf, configuration = f"imageport-{name}.inf", f"{name}_imageport"
+    inf, configuration = _inf(driver), f"{name}_imageport"
     label = f"{inf}_amd64_0000000000000000"
     key, package = f"{SERVICES}\\{name}", f"{DATABASE}\\DriverPackages\\{label}"
     what = f"service of driver {name}"
@@ -206,6 +209,19 @@ def _staged(driver: StorageDriver) -> list[Edit]:
         values.append((match, Value.from_binary(inf, _BEST_MATCH), known))
         values.append((descriptor, Value.from_text("Configuration", configuration), known))
     return [SetValue(place, value, why) for place, value, why in values]
+
+
+def _staging(fixup: str, task: Task) -> Iterator[Change]:
+    """What staging writes into the registry: one change for the service, one for the database."""
+    for driver in _to_stage(task):
+        name = driver.service
+        key, found = f"{SERVICES}\\{name}", f"{DATABASE}\\DeviceIds\\{driver.hardware_ids[0]}"
+        yield Change(fixup, f"service of driver {name}, loaded at boot", key, None, "Start=0")
+        yield Change(fixup, f"driver database leads to {name}", found, None, _inf(driver))
+
+
+def _inf(driver: StorageDriver) -> str:
+    return f"imageport-{driver.service}.inf"
 
 
 def _no_driver(task: Task, controller: Controller, *, lost: bool) -> Finding:
@@ -234,6 +250,3 @@ def _not_in_library(task: Task, driver: StorageDriver) -> DriverLibraryError:
         windows=task.inspection.name,
         detail=f"no INF for x64 names {driver.hardware_ids[0]}",
     )
-
-
-assert SCSI_ADAPTER  # noqa: S101 - the GUID inside _PACKAGE_VERSION

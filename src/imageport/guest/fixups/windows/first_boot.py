@@ -9,7 +9,7 @@ from imageport.guest.windows import runner
 from imageport.guest.windows.edits import SetValue, WriteFile
 from imageport.guest.windows.inspect import SERVICES
 from imageport.guest.windows.registry_value import Value
-from imageport.model.guest import Check, OsFamily
+from imageport.model.guest import Change, Check, OsFamily
 
 _KEY = f"{SERVICES}\\{runner.SERVICE}"
 _VALUES = (
@@ -52,6 +52,26 @@ class FirstBoot(FixUp):
             WriteFile(runner.RUN, text, "first-boot runner"),
             *(SetValue(_KEY, value, "first-boot service") for value in _VALUES),
         )
+
+    def plan(self, task: Task) -> tuple[Change, ...]:
+        """The files, and the service as one change."""
+        files = [edit for edit in self.edits(task) if isinstance(edit, WriteFile)]
+        changes = [edit.change(task, self.name) for edit in files]
+        service = Change(self.name, "first-boot service", _KEY, None, runner.IMAGE_PATH)
+        return (*(change for change in changes if change), service)
+
+    def apply(self, session: Session, task: Task) -> None:
+        """Steps of an earlier preparation go: its first boot never came."""
+        wanted = {
+            edit.path.rpartition("\\")[2]
+            for edit in self.edits(task)
+            if isinstance(edit, WriteFile)
+        }
+        folder = session.guest.find(runner.STEPS)
+        for old in folder.iterdir() if folder else ():
+            if old.name not in wanted:
+                old.unlink()
+        super().apply(session, task)
 
     def verify(self, session: Session, task: Task) -> tuple[Check, ...]:
         """All of it is there, or (after the first boot) none of it."""

@@ -58,11 +58,17 @@ def _disable(service: WindowsService) -> list[Edit]:
     what = f"service {service.name} of another platform does not start"
     before = service.saved_start if service.saved_start is not None else service.start
     start = Value.from_dword("Start", _DISABLED)
-    edits: list[Edit] = [SetValue(key, start, what, f"dword:{service.start}")]
+    edits: list[Edit] = [SetValue(key, start, what, f"dword:{service.start}", unless_gone=True)]
     if before is not None and before != _DISABLED:
         saved = None if service.saved_start is None else f"dword:{service.saved_start}"
         edits.append(
-            SetValue(key, Value.from_dword(SAVED_START, before), f"{what}: how it did", saved)
+            SetValue(
+                key,
+                Value.from_dword(SAVED_START, before),
+                f"{what}: how it did",
+                saved,
+                unless_gone=True,
+            )
         )
     return edits
 

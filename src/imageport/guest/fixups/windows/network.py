@@ -26,7 +26,8 @@ class Network(FixUp):
                 continue
             key = f"{_INTERFACES}\\{interface.guid}"
             what = f"DHCP on interface {interface.guid}"
-            edits.append(SetValue(key, Value.from_dword("EnableDHCP", 1), what, "dword:0"))
+            on = Value.from_dword("EnableDHCP", 1)
+            edits.append(SetValue(key, on, what, "dword:0", unless_gone=True))
             before = ", ".join(interface.addresses) or "static"
             edits += [DropValue(key, name, what, before) for name in interface.left_overs]
         return tuple(edits)

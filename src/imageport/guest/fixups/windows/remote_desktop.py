@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from imageport.guest.fixup import Edit, FixUp, Step, Task
+from imageport.guest.session import Session
 from imageport.guest.windows.edits import SetValue
 from imageport.guest.windows.registry_value import Value
-from imageport.model.guest import OsFamily
+from imageport.model.guest import Change, Check, OsFamily
 from imageport.model.target import Target
 
 _TERMINAL: Final = r"SYSTEM\CurrentControlSet\Control\Terminal Server"
@@ -31,6 +33,28 @@ _VALUES: Final = (
     (_LISTENER, "SecurityLayer", 1),
     (_LISTENER, "fAllowSecProtocolNegotiation", 1),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenRule:
+    """A firewall rule that is on. Windows may write it anew: only what matters is checked."""
+
+    written: SetValue
+
+    def change(self, task: Task, fixup: str) -> Change | None:
+        """As for the value."""
+        return self.written.change(task, fixup)
+
+    def apply(self, session: Session) -> None:
+        """As for the value."""
+        self.written.apply(session)
+
+    def check(self, session: Session, fixup: str) -> Check:
+        """True when the rule is active and allows."""
+        value = session.registry.value(self.written.key, self.written.value.name)
+        text = (value.text if value else None) or ""
+        on = "|Active=TRUE|" in text and "|Action=Allow|" in text
+        return Check(fixup, self.written.what, on, text or "absent")
 
 
 class RemoteDesktop(FixUp):
@@ -68,7 +92,7 @@ class RemoteDesktop(FixUp):
                     "|Action=Block|", "|Action=Allow|"
                 )
                 why = "the firewall lets Remote Desktop in"
-                edits.append(SetValue(_RULES, Value.from_text(name, opened), why))
+                edits.append(_OpenRule(SetValue(_RULES, Value.from_text(name, opened), why)))
         return tuple(edits)
 
     def steps(self, task: Task) -> tuple[Step, ...]:
