@@ -56,10 +56,10 @@ class BootStorage(FixUp):
         """Registry values of every driver that is in the image or will be staged."""
         edits: list[Edit] = []
         for driver in _drivers(task):
-            if _present(task, driver):
-                edits += _enabled(task, driver)
-            elif task.options.drivers and not driver.in_box:
+            if driver in _to_stage(task):
                 edits += _staged(driver)
+            elif _present(task, driver):
+                edits += _enabled(task, driver)
         return tuple(edits)
 
     def steps(self, task: Task) -> tuple[Step, ...]:
@@ -78,8 +78,9 @@ class BootStorage(FixUp):
                 f"{driver.service}.sys for {driver_library.windows_folders(task.windows)[0]}",
             )
             for driver in _to_stage(task)
+            if not _present(task, driver)
         )
-        edits = (e for d in _drivers(task) if _present(task, d) for e in _enabled(task, d))
+        edits = (e for d in _to_enable(task) for e in _enabled(task, d))
         enabled = (edit.change(task, self.name) for edit in edits)
         return (*files, *_staging(self.name, task), *(change for change in enabled if change))
 
@@ -97,24 +98,22 @@ class BootStorage(FixUp):
             stage_package(session, package, driver.service)
             for edit in _staged(driver):
                 edit.apply(session)
-        for driver in _drivers(task):
-            if _present(task, driver):
-                for edit in _enabled(task, driver):
-                    edit.apply(session)
+        for driver in _to_enable(task):
+            for edit in _enabled(task, driver):
+                edit.apply(session)
 
     def verify(self, session: Session, task: Task) -> tuple[Check, ...]:
         """The registry values, and the files that they need."""
         checks: list[Check] = []
-        for driver in _drivers(task):
-            staged = not _present(task, driver)
-            file = session.guest.find(_file(driver))
-            if staged and (driver not in _to_stage(task) or not _in_library(task, driver)):
+        for driver in _to_enable(task):
+            checks += (edit.check(session, self.name) for edit in _enabled(task, driver))
+        for driver in _to_stage(task):
+            if not _in_library(task, driver):
                 continue
-            edits = _staged(driver) if staged else _enabled(task, driver)
-            checks += (edit.check(session, self.name) for edit in edits)
-            if staged:
-                seen = f"{_file(driver)}: {'there' if file else 'missing'}"
-                checks.append(Check(self.name, f"driver {driver.service}", file is not None, seen))
+            checks += (edit.check(session, self.name) for edit in _staged(driver))
+            there = session.guest.find(_file(driver)) is not None
+            seen = f"{_file(driver)}: {'there' if there else 'missing'}"
+            checks.append(Check(self.name, f"driver {driver.service}", there, seen))
         return tuple(checks)
 
 
@@ -124,9 +123,15 @@ def _drivers(task: Task) -> Iterator[StorageDriver]:
 
 
 def _to_stage(task: Task) -> tuple[StorageDriver, ...]:
+    """Drivers for the library to give: absent, or staged before and never installed since."""
     if not task.options.drivers:
         return ()
-    return tuple(d for d in _drivers(task) if not d.in_box and not _present(task, d))
+    return tuple(d for d in _drivers(task) if not d.in_box and not _installed(task, d))
+
+
+def _to_enable(task: Task) -> tuple[StorageDriver, ...]:
+    staged = _to_stage(task)
+    return tuple(d for d in _drivers(task) if d not in staged and _present(task, d))
 
 
 def _file(driver: StorageDriver) -> str:
@@ -145,6 +150,13 @@ def _service(task: Task, driver: StorageDriver) -> WindowsService | None:
 def _present(task: Task, driver: StorageDriver) -> bool:
     service = _service(task, driver)
     return service is not None and service.image_exists
+
+
+def _installed(task: Task, driver: StorageDriver) -> bool:
+    """True when a package other than our own leads to the driver."""
+    ids = {each.casefold() for each in driver.hardware_ids}
+    infs = {m.inf for m in task.windows.device_drivers if m.hardware_id.casefold() in ids}
+    return _present(task, driver) and bool(infs - {_inf(driver)})
 
 
 def _in_library(task: Task, driver: StorageDriver) -> bool:
@@ -215,6 +227,8 @@ def _staging(fixup: str, task: Task) -> Iterator[Change]:
     """What staging writes into the registry: one change for the service, one for the database."""
     for driver in _to_stage(task):
         name = driver.service
+        if _present(task, driver):
+            continue
         key, found = f"{SERVICES}\\{name}", f"{DATABASE}\\DeviceIds\\{driver.hardware_ids[0]}"
         yield Change(fixup, f"service of driver {name}, loaded at boot", key, None, "Start=0")
         yield Change(fixup, f"driver database leads to {name}", found, None, _inf(driver))

@@ -30,7 +30,6 @@ _VALUES: Final = (
     (_LISTENER, "PortNumber", 3389),
     (_LISTENER, "LanAdapter", 0),
     (_LISTENER, "UserAuthentication", 1),
-    (_LISTENER, "SecurityLayer", 1),
     (_LISTENER, "fAllowSecProtocolNegotiation", 1),
 )
 
