@@ -100,9 +100,8 @@ def test_appended_archive_keeps_the_link(tmp_path: Path) -> None:
     prepare(guest, inspect(guest), PROFILES[Target.GCP], OPTIONS, quiet)
     seen: list[tuple[str, int]] = []
     archive.read(
-        tmp_path / f"boot/initrd.img-{KERNEL}", lambda member, _: seen.append(
-            (member.path, member.mode)
-        )
+        tmp_path / f"boot/initrd.img-{KERNEL}",
+        lambda member, _: seen.append((member.path, member.mode)),
     )
     assert [mode & 0o170000 for path, mode in seen if path == "lib"] == [0o120000]
     added = f"usr/lib/modules/{KERNEL}"
@@ -174,9 +173,7 @@ def test_read_only_guest_is_refused(tmp_path: Path) -> None:
         prepare(guest, inspect(guest), PROFILES[Target.AHV], OPTIONS, quiet)
 
 
-def test_failed_verification_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_verification_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     guest = debian_tree(tmp_path)
     monkeypatch.setattr(Initramfs, "apply", lambda *_: None)
     with pytest.raises(VerificationError, match="virtio_scsi"):

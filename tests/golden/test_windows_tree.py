@@ -164,9 +164,7 @@ def test_vmware_tools_are_removed_at_first_boot(
 
 
 @pytest.mark.parametrize("target", [Target.VSPHERE, Target.PVS])
-def test_vmware_tools_stay_at_home(
-    tmp_path: Path, target: Target, library: PrepareOptions
-) -> None:
+def test_vmware_tools_stay_at_home(tmp_path: Path, target: Target, library: PrepareOptions) -> None:
     guest = windows_tree(tmp_path, WindowsMaster())
     fixups = {c.fixup for c in plan(inspect(guest), PROFILES[target], library)}
     assert "guest-tools" not in fixups
@@ -191,9 +189,7 @@ def test_settings_of_a_cloud(tmp_path: Path) -> None:
         assert storvsc.key("StartOverride") is None
     assert guest.esp is not None
     with Hive.open(guest.esp / "EFI/Microsoft/Boot/BCD") as store:
-        port = store.key(
-            r"Objects\{0ce4991b-e6b3-4b16-b23c-5e0d9250e5d9}\Elements\15000022"
-        )
+        port = store.key(r"Objects\{0ce4991b-e6b3-4b16-b23c-5e0d9250e5d9}\Elements\15000022")
         assert port is not None
         value = port.value("Element")
         assert value is not None

@@ -56,7 +56,7 @@ _LINUX_FILES = {
     "usr/sbin/ifup": "",
     "usr/sbin/update-initramfs": "",
     "var/lib/dpkg/info/openssh-server.md5sums": "",
-    "var/lib/dpkg/status": "Package: openssh-server\nStatus: install ok installed\nVersion: 1:9.2\n",
+    "var/lib/dpkg/status": "Package: openssh-server\nStatus: installed\nVersion: 1:9.2\n",
     f"boot/vmlinuz-{KERNEL}": "kernel",
 }
 
@@ -69,6 +69,9 @@ def debian_tree(
         place = root / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
+    if firmware is Firmware.BIOS:
+        table = _LINUX_FILES["etc/fstab"].replace("/dev/sda1\t/boot/efi", "#/dev/sda1\t/boot/efi")
+        (root / "etc/fstab").write_text(table)
     (root / "usr/bin").mkdir(parents=True)
     (root / "usr/bin/sh").write_bytes(elf(b""))
     for link, target in (("bin", "usr/bin"), ("lib", "usr/lib")):

@@ -100,8 +100,9 @@ def _with_linux_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
     for name, point in (("boot", "/boot"), ("esp", "/boot/efi"), ("esp", "/efi")):
         entry = next((e for e in entries if e.mount_point == point), None)
         part = fstab.volume_of(entry.source, guest.volumes, source) if entry else None
-        if part and part.kind in _READ_ONLY:
-            places[name] = inside(guest.root, point)
+        if part and part.kind in _READ_ONLY and part.device != guest.device:
+            point_inside = inside(guest.root, point)
+            places[name] = point_inside if point_inside.is_dir() else top / name
             stack.enter_context(mounted(part, places[name], writable=guest.writable))
     esp = _esp(guest.volumes)
     if esp and "esp" not in places:
