@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from imageport.guest import fixups
+from imageport.guest.first_boot import parse
+from imageport.guest.fixup import FixUp
+from imageport.guest.linux import runner as linux
+from imageport.guest.windows import runner as windows
+from imageport.model.guest import OsFamily
+
+
+def test_report() -> None:
+    report = parse(
+        "fact kernel 6.1\r\nfact address \r\nfact boot-driver a b\r\nstep 010 remove-x 1603\r\n"
+        "noise\r\nstep x y z\r\nstep 7\r\nstep 20 two words 0\r\ncomplete\r\n"
+    )
+    assert report.complete
+    assert report.facts == {"kernel": "6.1", "boot-driver": "a b"}
+    assert [(s.number, s.name, s.exit_code) for s in report.steps] == [
+        (10, "remove-x", 1603),
+        (20, "two words", 0),
+    ]
+
+
+def test_report_of_a_boot_that_was_cut_short() -> None:
+    assert not parse("fact kernel 6.1\nstep 10 a 0\ncompl").complete
+
+
+def test_linux_runner(tmp_path: Path) -> None:
+    """The script itself, run by a shell against folders of its own instead of the system's."""
+    text = linux.RUN_TEXT
+    places = {
+        linux.FOLDER: tmp_path / "lib",
+        linux.REPORT: tmp_path / "var/report",
+        "/run/imageport-step.log": tmp_path / "log",
+        linux.UNIT_FILE: tmp_path / "unit",
+        linux.UNIT_LINK: tmp_path / "link",
+        '> "/dev/$console"': f'>> "{tmp_path}/$console"',
+        '-w "/dev/$console"': f'-w "{tmp_path}/$console"',
+    }
+    for old, new in sorted(places.items(), key=lambda pair: -len(pair[0])):
+        text = text.replace(old, str(new))
+    text = text.replace("systemctl --no-block reboot || reboot -f", f"echo reboot > {tmp_path}/end")
+    text = text.replace("\nsync\n", "\n")
+    text = text.replace("PATH=/usr/sbin:/usr/bin", f"PATH={tmp_path}/bin:/usr/sbin:/usr/bin")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ip").write_text("#!/bin/sh\necho '2: eth0 inet 10.1.2.3/24 brd x'\n")
+    (tmp_path / "bin/ip").chmod(0o755)
+    steps = tmp_path / "lib/first-boot/steps"
+    steps.mkdir(parents=True)
+    (steps / "20-fails").write_text("echo why; exit 3\n")
+    (steps / "10-works").write_text(f"touch {tmp_path}/worked\n")
+    for name in ("unit", "link", "console", "tty1", "ttyS0"):
+        (tmp_path / name).touch()
+    script = tmp_path / "lib/first-boot/run"
+    script.write_text(text)
+    subprocess.run(["sh", script], check=True, capture_output=True, timeout=60)
+    report = parse((tmp_path / "var/report").read_text())
+    assert report.complete
+    assert [(s.number, s.name, s.exit_code) for s in report.steps] == [
+        (10, "works", 0),
+        (20, "fails", 3),
+    ]
+    assert report.facts["address"] == "10.1.2.3"
+    assert (tmp_path / "worked").exists()
+    assert not (tmp_path / "lib").exists()
+    assert not (tmp_path / "unit").exists()
+    assert (tmp_path / "end").exists()
+    said = (tmp_path / "console").read_text()
+    assert "imageport first-boot: step 20 fails failed with 3: why" in said
+    assert said.rstrip().endswith("complete, rebooting")
+
+
+def test_windows_runner_is_ascii_with_crlf() -> None:
+    raw = windows.RUN_TEXT.encode("ascii")
+    assert raw.count(b"\r\n") == raw.count(b"\n") > 20
+    last = windows.RUN_TEXT.split("\r\n:step")[0].rstrip().splitlines()[-1]
+    order = [last.index(word) for word in ("rd /s /q", "echo complete", "shutdown /r")]
+    assert order == sorted(order), "one line: the file that it stands in is gone when it runs"
+
+
+def test_every_fixup_has_its_own_name_and_place() -> None:
+    for family in OsFamily:
+        names = [each.name for each in fixups.in_order(family)]
+        assert len(set(names)) == len(names) > 5
+        assert names[-1] == "first-boot", "its steps come from all the others"
+        orders = [each.order for each in fixups.in_order(family)]
+        assert orders == sorted(set(orders))
+    assert all(isinstance(each, FixUp) for each in FixUp.registry.values())
