@@ -6,6 +6,7 @@ The report is lines of text: `fact <name> <value>`, `step <number> <name> <exit 
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from imageport.guest.errors import ReadOnlyGuestError
@@ -24,15 +25,21 @@ def installed(guest: Guest) -> bool:
 def collect(guest: Guest) -> FirstBootReport | None:
     """Read the report that the guest's runner left, and remove it; None when there is none.
 
-    Its folder goes too when nothing else is in it. Raises `ReadOnlyGuestError`.
+    What a finished runner could not remove of itself (a virus scanner held it open) goes with it.
+    Raises `ReadOnlyGuestError`.
     """
-    place = guest.find(windows.REPORT if guest.family is OsFamily.WINDOWS else linux.REPORT)
+    of_windows = guest.family is OsFamily.WINDOWS
+    place = guest.find(windows.REPORT if of_windows else linux.REPORT)
     if place is None:
         return None
     if not guest.writable:
         raise ReadOnlyGuestError
     report = parse(place.read_text(encoding="utf-8", errors="replace"))
     place.unlink()
+    folder = guest.find(windows.FOLDER if of_windows else linux.RUN_FOLDER)
+    if report.complete and folder is not None:
+        shutil.rmtree(folder)
+        _remove_if_empty(folder.parent)
     _remove_if_empty(place.parent)
     return report
 
@@ -66,5 +73,5 @@ def _step(words: list[str]) -> FirstBootStep | None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if not any(folder.iterdir()):
+    if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -84,6 +85,8 @@ def _with_windows_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
     places: dict[str, Path] = {}
     for name, each in (("esp", esp), ("boot", None if esp else boot)):
         if each and each.device != guest.device:
+            if each.kind == "ntfs" and ntfs.is_dirty(each.device):
+                raise DirtyNtfsError(device=each.device)
             places[name] = top / name
             stack.enter_context(mounted(each, places[name], writable=guest.writable))
     firmware = _firmware(places.get("esp"), guest.volumes)
@@ -205,4 +208,5 @@ def unmount(place: Path) -> None:
     for _ in range(_UNMOUNT_TRIES):
         if attempt(["umount", place]).returncode == 0:
             return
+    os.sync()
     attempt(["umount", "-l", place])

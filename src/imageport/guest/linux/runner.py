@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 FOLDER: Final = "/usr/lib/imageport"
-RUN: Final = f"{FOLDER}/first-boot/run"
-STEPS: Final = f"{FOLDER}/first-boot/steps"
+RUN_FOLDER: Final = f"{FOLDER}/first-boot"
+RUN: Final = f"{RUN_FOLDER}/run"
+STEPS: Final = f"{RUN_FOLDER}/steps"
 UNIT: Final = "imageport-first-boot.service"
 UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
 UNIT_LINK: Final = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
@@ -34,7 +35,7 @@ RUN_TEXT: Final = f"""\
 # Runs the numbered steps once, writes what happened into the report, removes itself and reboots.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
-here={FOLDER}/first-boot
+here={RUN_FOLDER}
 report={REPORT}
 
 # /dev/console is the last of the kernel's consoles: the others are written to as well.
@@ -101,7 +102,7 @@ done
 
 echo "fact uptime $(cut -d ' ' -f 1 /proc/uptime)" >> "$report"
 rm -f {UNIT_LINK} {UNIT_FILE}
-rm -rf {FOLDER}/first-boot
+rm -rf {RUN_FOLDER}
 rmdir {FOLDER} 2>/dev/null
 echo complete >> "$report"
 sync
