@@ -9,6 +9,7 @@ from contextlib import closing
 from imageport.guest.errors import UnsupportedOsError
 from imageport.guest.guest import Guest
 from imageport.guest.windows import hardware, tools
+from imageport.guest.windows.findings import findings
 from imageport.guest.windows.hive import Key
 from imageport.guest.windows.registry import Registry, rendered
 from imageport.model.guest import BootDriver, Inspection, OsFamily, Product
@@ -61,6 +62,7 @@ def inspection(guest: Guest, watched: Sequence[str]) -> Inspection:
         parameters = registry.key(_TCPIP)
         hostname = parameters.text("Hostname") if parameters else None
         domain = (parameters.text("Domain") if parameters else None) or ""
+        found = findings(guest, registry)
     return Inspection(
         family=OsFamily.WINDOWS,
         name=name,
@@ -76,7 +78,7 @@ def inspection(guest: Guest, watched: Sequence[str]) -> Inspection:
             " ".join((each.guid, "dhcp" if each.dhcp else "static", *each.addresses))
             for each in facts.interfaces
         ),
-        findings=(),
+        findings=found,
         details={
             "build": str(build),
             "control-set": facts.control_set,
