@@ -53,7 +53,7 @@ def probe(device: str, *, number: int, offset: int, size: int) -> Volume:
     """The volume on the block device `device`, by low-level probing (blkid(8), `-p`)."""
     tags = _tags(attempt(["blkid", "-p", "-o", "export", device]).stdout.decode(errors="replace"))
     found = tags.get("TYPE", "")
-    kind = _KINDS.get(found, found)
+    kind = _KINDS.get(found, found) or _by_signature(device)
     return Volume(
         device=device,
         number=number,
@@ -66,6 +66,12 @@ def probe(device: str, *, number: int, offset: int, size: int) -> Volume:
         partition_uuid=tags.get("PART_ENTRY_UUID"),
         active=tags.get("PART_ENTRY_FLAGS") == "0x80",
     )
+
+
+def _by_signature(device: str) -> str:
+    """BitLocker by its boot sector's name alone: libblkid wants all of its metadata in order."""
+    with open(device, "rb") as file:
+        return "bitlocker" if file.read(11)[3:] == b"-FVE-FS-" else ""
 
 
 def _tags(exported: str) -> dict[str, str]:
