@@ -66,7 +66,7 @@ def test_texts(tmp_path: Path) -> None:
     assert table[3].startswith(f"UUID={SWAP_UUID}\tnone")
     assert table[4].split()[:4] == ["/dev/sdb1", "/data", "ext4", "defaults,nofail"]
     words = (
-        f"root=UUID={ROOT_UUID} ro quiet net.ifnames=0 biosdevname=0 rootdelay=300 "
+        f"root=UUID={ROOT_UUID} ro quiet net.ifnames=0 biosdevname=0 "
         "console=tty0 console=ttyS0,115200n8"
     )
     menu = (tmp_path / "boot/grub/grub.cfg").read_text()

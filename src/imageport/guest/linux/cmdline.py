@@ -9,8 +9,8 @@ from imageport.guest.linux.fstab import partition_number
 
 _CONSOLE = re.compile(r"console=ttyS\d+(,\S*)?|earlyprintk=ttyS\d+(,\S*)?")
 _MANAGED = ("rootdelay=300", "nvme_core.io_timeout=4294967295", "net.ifnames=0", "biosdevname=0")
-"""What preparations add: taken out first, so that an image prepared for a second target has only
-that target's."""
+"""What preparations add, and Azure's images have: taken out first, so that an image prepared for a
+second target has only that target's."""
 
 
 def retargeted(words: Sequence[str], added: Sequence[str], *, serial: bool) -> tuple[str, ...]:

@@ -30,9 +30,10 @@ NIC_MODULES: Final[dict[Nic, tuple[str, ...]]] = {
     Nic.E1000E: ("e1000e",),
 }
 _ARGUMENTS: Final[dict[Target, tuple[str, ...]]] = {
-    Target.AZURE: ("rootdelay=300",),
     Target.AWS: ("nvme_core.io_timeout=4294967295",),
 }
+"""Azure's guide has `rootdelay=300`: Debian's initramfs sleeps that long before it looks for the
+root at all, and every initramfs waits for the root without it."""
 _SERIAL_SPEED: Final = {Target.GCP: "38400n8"}
 
 
