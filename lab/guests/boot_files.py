@@ -106,8 +106,20 @@ def _build(made: Path) -> None:
 
 
 def _skeleton(tree: Path) -> None:
-    for name in ("bin", "dev", "proc", "sys", "tmp", "usr/bin", "lib/modules", "etc/acpi/PWRF"):
+    for name in (
+        "bin",
+        "dev",
+        "proc",
+        "sys",
+        "tmp",
+        "usr/bin",
+        "lib/modules",
+        "sbin",
+        "etc/acpi/PWRF",
+    ):
         (tree / name).mkdir(parents=True)
+    # Where the kernel looks for whatever it finds missing: a character set, say.
+    (tree / "sbin/modprobe").symlink_to("/bin/busybox")
     for name, text in _SCRIPTS.items():
         (tree / name).write_text(text)
         (tree / name).chmod(0o755)

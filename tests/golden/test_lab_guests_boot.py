@@ -13,6 +13,8 @@ from imageport.guest.windows.hive import Hive
 from imageport.guest.windows.registry_value import Value
 from imageport.model.target import Controller, Firmware
 from lab.guests import State, WindowsMaster, master
+from lab.guests.disk_image import blank_disk
+from lab.guests.grub import core_image, embed
 from lab.guests.inside import mounted_ntfs, partitions
 from lab.guests.tryout import Machine, Seen, boot
 
@@ -133,11 +135,24 @@ def test_an_ntfs_that_is_none_stops_the_boot(tmp_path: Path) -> None:
     shutil.copyfile(master(WindowsMaster(Firmware.BIOS)), image)
     start = partitions(image)[1].offset
     # The boot sector still says NTFS; the master file table that it leads to is gone.
-    for cluster in range(0, 64 << 20, 16 << 20):
-        command = f"write -q -z {start + 65536 + cluster} {16 << 20}"
-        subprocess.run(["qemu-io", "-c", command, image], check=True)
+    command = f"write -q -z {start + 8192} {16 << 20}"
+    subprocess.run(["qemu-io", "-c", command, image], check=True)
     seen = _boot(image, Machine(Firmware.BIOS, Controller.PVSCSI))
     assert "*** STOP: 0x000000ED (UNMOUNTABLE_BOOT_VOLUME)" in seen.serial
+
+
+@pytest.mark.parametrize("controller", [Controller.PVSCSI, Controller.NVME])
+def test_another_grub_hands_over_to_the_second_disk(controller: Controller, tmp_path: Path) -> None:
+    """Prepared or not: what counts is that its loader finds its own disk by the BIOS drive."""
+    first = tmp_path / "engine.raw"
+    blank_disk(first, 4)
+    script = "drivemap -s hd0 hd1\nset root=hd1\nchainloader +1\nboot\n"
+    modules = ("drivemap", "chain", "boot", "part_msdos")
+    embed(first, core_image(tmp_path, "/", modules, script), sector=1, room=2000)
+    machine = Machine(Firmware.BIOS, controller, chained=first)
+    seen = _boot(master(WindowsMaster(Firmware.BIOS)), machine)
+    expected = "NT-BOOT-OK" if controller is Controller.PVSCSI else "STOP: 0x0000007B"
+    assert expected in seen.serial
 
 
 def test_a_hanging_master_hangs() -> None:

@@ -315,6 +315,9 @@ def main() -> NoReturn:
         boot.run()
     except StopError as error:
         stop(error, auto_restart=boot.auto_restart)
+    except OSError as error:
+        broken = StopError(0x24, "NTFS_FILE_SYSTEM", f"{error.strerror}: {error.filename}")
+        stop(broken, auto_restart=boot.auto_restart)
     except Exception as error:  # noqa: BLE001 - process 1 must end as Windows would, on a STOP screen
         for line in traceback.format_exception(error):
             say(line.rstrip())

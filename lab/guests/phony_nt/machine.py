@@ -15,7 +15,7 @@ from typing import Final
 
 _PCI_ADDRESS: Final = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _BUSES: Final = ("pci", "virtio", "vmbus", "xen")
-_ALWAYS: Final = ("nls_cp437", "nls_iso8859-1", "button", "evdev")
+_ALWAYS: Final = ("button", "evdev")
 _NOT_DISKS: Final = ("loop", "ram", "zram", "sr", "fd", "dm-")
 
 
