@@ -13,7 +13,7 @@ from imageport.guest.windows.hive import Hive
 from imageport.guest.windows.registry_value import Value
 from imageport.model.target import Controller, Firmware
 from lab.guests import State, WindowsMaster, master
-from lab.guests.disk_image import blank_disk
+from lab.guests.disk_image import blank_disk, write_mbr
 from lab.guests.grub import core_image, embed
 from lab.guests.inside import mounted_ntfs, partitions
 from lab.guests.tryout import Machine, Seen, boot
@@ -146,6 +146,7 @@ def test_another_grub_hands_over_to_the_second_disk(controller: Controller, tmp_
     """Prepared or not: what counts is that its loader finds its own disk by the BIOS drive."""
     first = tmp_path / "engine.raw"
     blank_disk(first, 4)
+    write_mbr(first, 1, [])
     script = "drivemap -s hd0 hd1\nset root=hd1\nchainloader +1\nboot\n"
     modules = ("drivemap", "chain", "boot", "part_msdos")
     embed(first, core_image(tmp_path, "/", modules, script), sector=1, room=2000)

@@ -137,6 +137,7 @@ class Boot:
             _hang_if_told(lookup)
 
     def _start_session(self) -> None:
+        self._make_writable()
         with _hive("SYSTEM") as system:
             services = system.key(f"{self.control_set}\\Services")
             for key in services.subkeys() if services else ():
@@ -178,7 +179,6 @@ class Boot:
                 return False
             address = self._address(DriverLookup(system, self.control_set, _VOLUME / "Windows"))
         say(f"service {first_boot.SERVICE} started")
-        self._make_writable()
         for line in first_boot.perform(_VOLUME, self._facts(address)):
             say(f"first-boot: {line}")
         first_boot.remove_service(_config("SYSTEM"), self.control_set)
