@@ -26,7 +26,8 @@ _USERLAND: Final = (
 )
 _MODULES: Final = """
     vmw_pvscsi virtio_scsi virtio_blk ahci ata_piix ata_generic sd_mod hv_vmbus hv_storvsc
-    xen-blkfront vmxnet3 virtio_net ena gve hv_netvsc ntfs3 vfat nls_cp437 nls_ascii nls_iso8859-1
+    xen-blkfront vmxnet3 virtio_net ena gve hv_netvsc button evdev
+    ntfs3 vfat nls_cp437 nls_ascii nls_iso8859-1
 """
 """NVMe, virtio-pci and Xen's front ends without files are built into the kernel."""
 _LIBRARIES: Final = (
@@ -67,11 +68,16 @@ _INIT: Final = """#!/bin/busybox sh
 /bin/busybox mount -t sysfs sys /sys
 exec /usr/bin/python3.11 -I -S -B -m phony_nt </dev/console >/dev/console 2>&1
 """
+_POWER_BUTTON: Final = """#!/bin/busybox sh
+/bin/busybox poweroff -f
+"""
+"""Run by busybox's acpid, by its default table; the volume is not mounted at the logon screen."""
 _LEASE: Final = """#!/bin/busybox sh
 [ "$1" = bound ] || exit 0
 /bin/busybox ip address add "$ip/${mask:-24}" dev "$interface"
 echo "$ip" > /tmp/address
 """
+_SCRIPTS: Final = {"init": _INIT, "lease.sh": _LEASE, "etc/acpi/PWRF/00000080": _POWER_BUTTON}
 
 
 def boot_files() -> Path:
@@ -100,9 +106,21 @@ def _build(made: Path) -> None:
 
 
 def _skeleton(tree: Path) -> None:
-    for name in ("bin", "dev", "proc", "sys", "tmp", "usr/bin", "lib/modules"):
+    for name in (
+        "bin",
+        "dev",
+        "proc",
+        "sys",
+        "tmp",
+        "usr/bin",
+        "lib/modules",
+        "sbin",
+        "etc/acpi/PWRF",
+    ):
         (tree / name).mkdir(parents=True)
-    for name, text in (("init", _INIT), ("lease.sh", _LEASE)):
+    # Where the kernel looks for whatever it finds missing: a character set, say.
+    (tree / "sbin/modprobe").symlink_to("/bin/busybox")
+    for name, text in _SCRIPTS.items():
         (tree / name).write_text(text)
         (tree / name).chmod(0o755)
 

@@ -22,11 +22,11 @@ from typing import Any, Final
 from imageport.model.target import Controller, Firmware, Nic
 
 _CONTROLLERS: Final[dict[Controller, tuple[str, ...]]] = {
-    Controller.PVSCSI: ("pvscsi,id=s", "scsi-hd,drive=d,bus=s.0,bootindex=0"),
-    Controller.VIRTIO_SCSI: ("virtio-scsi-pci,id=s", "scsi-hd,drive=d,bus=s.0,bootindex=0"),
-    Controller.NVME: ("nvme,drive=d,serial=lab,bootindex=0",),
-    Controller.AHCI: ("ich9-ahci,id=s", "ide-hd,drive=d,bus=s.0,bootindex=0"),
-    Controller.IDE: ("ide-hd,drive=d,bus=ide.0,bootindex=0",),
+    Controller.PVSCSI: ("pvscsi,id=s", "scsi-hd,drive=d,bus=s.0,bootindex=1"),
+    Controller.VIRTIO_SCSI: ("virtio-scsi-pci,id=s", "scsi-hd,drive=d,bus=s.0,bootindex=1"),
+    Controller.NVME: ("nvme,drive=d,serial=lab,bootindex=1",),
+    Controller.AHCI: ("ich9-ahci,id=s", "ide-hd,drive=d,bus=s.0,bootindex=1"),
+    Controller.IDE: ("ide-hd,drive=d,bus=ide.0,bootindex=1",),
 }
 _NICS: Final = {Nic.VMXNET3: "vmxnet3", Nic.VIRTIO_NET: "virtio-net-pci", Nic.E1000E: "e1000e"}
 _OVMF: Final = Path("/usr/share/OVMF")
@@ -70,7 +70,7 @@ class Machine:
         command += ["-device", f"{_NICS[self.nic]},netdev=n,mac={self.mac},romfile="]
         if self.chained:
             command += ["-drive", f"if=none,id=c,file={self.chained},format=raw,snapshot=on"]
-            command += ["-device", "virtio-blk-pci,drive=c,bootindex=-1"]
+            command += ["-device", "virtio-blk-pci,drive=c,bootindex=0"]
         return command + (_firmware(work) if self.firmware is Firmware.UEFI else [])
 
 

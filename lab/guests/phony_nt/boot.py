@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from imageport.guest.windows.hive import Hive, HiveDirtyError
 from imageport.model.errors import ImageportError
 
-from . import first_boot, machine
+from . import boot_manager, first_boot, machine
 from .drivers import IDE_CHANNEL, DriverLookup, Match, resolve
 from .screen import BLACK, BLUE, TEAL, paint, say
 
@@ -23,6 +23,7 @@ _DISK_WAIT: Final = 10.0
 _RESTART_DELAY: Final = 8.0
 """Seconds that a STOP screen stays when the machine restarts by itself."""
 _HANG_MARK: Final = b"imageport-lab: hang"
+_NO_BOOT_DEVICE: Final = "INACCESSIBLE_BOOT_DEVICE"
 _NOTICE: Final = "imageport phony Windows: a test guest, not Microsoft software"
 
 
@@ -61,28 +62,45 @@ class Boot:
         self.disk = machine.find_disk(identity, _DISK_WAIT) or ""
         if not self.disk:
             # The picture of the boot device: nothing at all is there to read a setting from.
-            raise StopError(0x7B, "INACCESSIBLE_BOOT_DEVICE", f"no disk {identity} is visible")
-        candidates = [v for v in machine.volumes(self.disk) if v.kind in ("ntfs", "bitlocker")]
-        for volume in reversed(candidates):
+            raise StopError(0x7B, _NO_BOOT_DEVICE, f"no disk {identity} is visible")
+        volumes = machine.volumes(self.disk)
+        program = self._boot_program(volumes)
+        for volume in reversed([v for v in volumes if v.kind in ("ntfs", "bitlocker")]):
             if volume.kind == "bitlocker":
-                raise StopError(0x7B, "INACCESSIBLE_BOOT_DEVICE", "the system volume is encrypted")
+                raise StopError(0x7B, _NO_BOOT_DEVICE, "the system volume is encrypted")
             self._mount(volume)
             if resolve(_VOLUME, r"Windows\System32\config\SYSTEM"):
                 self.volume = volume
                 say(f"system volume: {volume.device}, partition {volume.number} of {self.disk}")
+                if resolve(_VOLUME, program) is None:
+                    raise StopError(0xC000000F, "BOOT_MANAGER", f"{program} is missing")
                 return
             machine.busybox("umount", str(_VOLUME))
-        raise StopError(0x7B, "INACCESSIBLE_BOOT_DEVICE", "no volume holds \\Windows")
+        raise StopError(0x7B, _NO_BOOT_DEVICE, "no volume holds \\Windows")
+
+    def _boot_program(self, volumes: list[machine.Volume]) -> str:
+        try:
+            entry = boot_manager.default_entry(volumes)
+        except boot_manager.BootStoreError as error:
+            raise StopError(0xC000000F, "BOOT_MANAGER", str(error)) from error
+        say(f"boot manager: starts {entry.program} of {entry.identity}")
+        return entry.program
 
     def _mount(self, volume: machine.Volume) -> None:
+        """Read-only: a boot that stops has changed nothing."""
         _VOLUME.mkdir(exist_ok=True)
-        mounted = machine.busybox("mount", "-t", "ntfs3", volume.device, str(_VOLUME))
-        if mounted.returncode:
-            say(f"autochk: {volume.device} is dirty, checking")
-            options = ("-o", "force", volume.device, str(_VOLUME))
-            mounted = machine.busybox("mount", "-t", "ntfs3", *options)
-        if mounted.returncode:
+        if machine.busybox("mount", "-r", "-t", "ntfs3", volume.device, str(_VOLUME)).returncode:
             raise StopError(0xED, "UNMOUNTABLE_BOOT_VOLUME", f"{volume.device} cannot be mounted")
+
+    def _make_writable(self) -> None:
+        assert self.volume  # noqa: S101 - a boot without a volume has stopped long before
+        device = self.volume.device
+        machine.busybox("umount", str(_VOLUME))
+        if machine.busybox("mount", "-t", "ntfs3", device, str(_VOLUME)).returncode:
+            say(f"autochk: {device} is dirty, checking")
+            forced = machine.busybox("mount", "-t", "ntfs3", "-o", "force", device, str(_VOLUME))
+            if forced.returncode:
+                raise StopError(0xED, "UNMOUNTABLE_BOOT_VOLUME", f"{device} cannot be written")
 
     def _read_boot_settings(self) -> None:
         with _hive("SYSTEM") as system:
@@ -104,7 +122,7 @@ class Boot:
     def _bind_drivers(self) -> None:
         function = machine.controller(self.disk)
         if function is None:
-            raise StopError(0x7B, "INACCESSIBLE_BOOT_DEVICE", "its controller is on no known bus")
+            raise StopError(0x7B, _NO_BOOT_DEVICE, "its controller is on no known bus")
         windows = resolve(_VOLUME, "Windows") or _VOLUME
         with _hive("SYSTEM") as system:
             lookup = DriverLookup(system, self.control_set, windows)
@@ -113,12 +131,13 @@ class Boot:
                 bound.append(_bound(lookup, [IDE_CHANNEL]))
             obstacles = lookup.obstacles()
             if obstacles:
-                raise StopError(0x7B, "INACCESSIBLE_BOOT_DEVICE", "; ".join(obstacles))
+                raise StopError(0x7B, _NO_BOOT_DEVICE, "; ".join(obstacles))
             self.driver = bound[0].service
             say(f"boot driver bound: {self.driver}")
             _hang_if_told(lookup)
 
     def _start_session(self) -> None:
+        self._make_writable()
         with _hive("SYSTEM") as system:
             services = system.key(f"{self.control_set}\\Services")
             for key in services.subkeys() if services else ():
@@ -143,7 +162,8 @@ class Boot:
             paint([*ready, "", "First boot is complete: restarting.", "", _NOTICE], TEAL)
             say("imageport first-boot: complete")
             restart()
-        machine.busybox("sync")
+        machine.busybox("umount", str(_VOLUME))
+        machine.busybox("acpid")
         say("NT-BOOT-OK")
         while True:
             time.sleep(3600)
@@ -157,8 +177,8 @@ class Boot:
             if wrong:
                 say(f"service {first_boot.SERVICE} failed to start: {'; '.join(wrong)}")
                 return False
-            say(f"service {first_boot.SERVICE} started")
             address = self._address(DriverLookup(system, self.control_set, _VOLUME / "Windows"))
+        say(f"service {first_boot.SERVICE} started")
         for line in first_boot.perform(_VOLUME, self._facts(address)):
             say(f"first-boot: {line}")
         first_boot.remove_service(_config("SYSTEM"), self.control_set)
@@ -203,7 +223,7 @@ def _bound(lookup: DriverLookup, ids: list[str]) -> Match:
     reason = f"; {matches[0].service}: {matches[0].problem}" if matches else ", not even disabled"
     named = ids[5] if len(ids) > 5 else ids[0]
     detail = f"no boot-start driver for {named}{reason}"
-    raise StopError(0x7B, "INACCESSIBLE_BOOT_DEVICE", detail)
+    raise StopError(0x7B, _NO_BOOT_DEVICE, detail)
 
 
 def _hang_if_told(lookup: DriverLookup) -> None:
@@ -295,6 +315,9 @@ def main() -> NoReturn:
         boot.run()
     except StopError as error:
         stop(error, auto_restart=boot.auto_restart)
+    except OSError as error:
+        broken = StopError(0x24, "NTFS_FILE_SYSTEM", f"{error.strerror}: {error.filename}")
+        stop(broken, auto_restart=boot.auto_restart)
     except Exception as error:  # noqa: BLE001 - process 1 must end as Windows would, on a STOP screen
         for line in traceback.format_exception(error):
             say(line.rstrip())

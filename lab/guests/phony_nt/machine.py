@@ -15,6 +15,7 @@ from typing import Final
 
 _PCI_ADDRESS: Final = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _BUSES: Final = ("pci", "virtio", "vmbus", "xen")
+_ALWAYS: Final = ("button", "evdev")
 _NOT_DISKS: Final = ("loop", "ram", "zram", "sr", "fd", "dm-")
 
 
@@ -71,7 +72,7 @@ def load_drivers() -> None:
         for bus in _BUSES
         for path in Path("/sys/bus", bus, "devices").glob("*/modalias")
     }
-    busybox("modprobe", "-a", "-q", *sorted(aliases), "sd_mod", "ntfs3", "vfat")
+    busybox("modprobe", "-a", "-q", *sorted(aliases), "sd_mod", "ntfs3", "vfat", *_ALWAYS)
 
 
 def busybox(*words: str) -> subprocess.CompletedProcess[bytes]:
