@@ -53,6 +53,8 @@ address() {{
     for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
         found=$(ip -4 -o addr show scope global 2>/dev/null | awk '{{print $4; exit}}')
         [ -n "$found" ] && break
+        # Without any interface but loopback there is nothing to wait for.
+        [ "$(ls /sys/class/net)" = lo ] && break
         sleep 1
     done
     echo "${{found%%/*}}"
