@@ -1,0 +1,2 @@
+# STUBTEMP
+def collect(*a, **k): raise RuntimeError

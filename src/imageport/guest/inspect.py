@@ -1,0 +1,2 @@
+# STUBTEMP
+def inspect(*a, **k): raise RuntimeError
