@@ -18,6 +18,9 @@ from imageport.model.errors import RemoteError
 
 _POLL_SECONDS = 0.25
 _REQUEST_SECONDS = 10.0
+_CONNECT_SECONDS = 1.5
+"""Short: a forwarder in between may take our connection long before the engine is there to answer,
+and only a new attempt finds out at once that it is."""
 
 OnProgress = Callable[[float | None, str], None]
 """Called with the command's fraction done (or None) and what it is doing."""
@@ -62,7 +65,7 @@ class EngineClient:
         self._http = httpx.Client(
             base_url=f"https://{address}",
             verify=_tls(keys),
-            timeout=_REQUEST_SECONDS,
+            timeout=httpx.Timeout(_REQUEST_SECONDS, connect=_CONNECT_SECONDS),
             trust_env=False,
         )
 
