@@ -1,0 +1,139 @@
+"""Build a Linux master: a real Debian 12 as it would come from a vSphere machine."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from imageport.model.target import Firmware
+from lab.guests.cache import cached, digest, scratch
+from lab.guests.debian_base import base_tar
+from lab.guests.disk_image import (
+    MIB,
+    Extent,
+    Partition,
+    blank_disk,
+    lay_into,
+    make_fat,
+    write_gpt,
+    write_qcow2,
+)
+from lab.guests.grub import core_image, embed
+from lab.guests.linux_files import Identity, specialise
+from lab.guests.tools import run
+
+_FIRST: Final = {
+    Firmware.BIOS: Partition("BIOS boot", "EF02", 1),
+    Firmware.UEFI: Partition("EFI system partition", "EF00", 64),
+}
+_REST: Final = (Partition("swap", "8200", 64), Partition("root", "8304"))
+_GRUB_MODULES: Final = (
+    "part_gpt ext2 normal linux search search_fs_uuid serial terminal echo configfile"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxMaster:
+    """A Debian master. `hang`: a unit stops the boot for ever; `luks`: its root looks encrypted.
+
+    The BIOS variant's initramfs knows VMware's pvscsi alone, the UEFI variant's also AHCI: that is
+    what a machine with Debian's OVMF can be started from.
+    """
+
+    firmware: Firmware = Firmware.BIOS
+    hang: bool = False
+    luks: bool = False
+    hostname: str = "master02"
+    mac: str = "00:50:56:1a:b2:c3"
+    """Of the NIC that the udev rule names ens192."""
+    address: str = "10.20.30.41/24"
+    gateway: str = "10.20.30.1"
+    size_mib: int = 2048
+
+
+def linux_master(master: LinuxMaster) -> Path:
+    """The cached qcow2 of `master`."""
+    extra = ("ahci",) if master.firmware is Firmware.UEFI else ()
+    base = base_tar(master.firmware, extra)
+    here = Path(__file__)
+    names = ("linux.py", "linux_files.py", "disk_image.py", "grub.py")
+    key = digest({**asdict(master), "base": base.name}, [here.with_name(name) for name in names])
+    return cached(
+        f"images/linux-{master.firmware}-{key}.qcow2", lambda made: _build(made, master, base)
+    )
+
+
+def _build(made: Path, master: LinuxMaster, base: Path) -> None:
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, repr(master))
+    with scratch() as work:
+        tree, disk = work / "tree", work / "disk.raw"
+        tree.mkdir()
+        run("tar", "-C", tree, "--numeric-owner", "-xpf", base)
+        names = Identity(master.hostname, master.mac, master.address, master.gateway, identity)
+        specialise(tree, names, master.firmware, hang=master.hang)
+        blank_disk(disk, master.size_mib)
+        first, swap, root = write_gpt(disk, identity, (_FIRST[master.firmware], *_REST))
+        if master.firmware is Firmware.UEFI:
+            _put_esp(disk, first, tree, work, identity)
+        else:
+            _put_grub(disk, first, tree, work)
+        _put_swap(disk, swap, work, uuid.uuid5(identity, "swap"))
+        if master.luks:
+            _put_luks(disk, root, identity)
+        else:
+            _put_root(disk, root, tree, identity)
+        shutil.rmtree(tree)
+        write_qcow2(disk, made)
+
+
+def _put_swap(disk: Path, extent: Extent, work: Path, identity: uuid.UUID) -> None:
+    volume = work / "swap"
+    blank_disk(volume, extent.size // MIB)
+    volume.chmod(0o600)
+    run("mkswap", "-U", str(identity), volume)
+    lay_into(disk, extent, volume)
+
+
+def _put_root(disk: Path, extent: Extent, tree: Path, identity: uuid.UUID) -> None:
+    options = ("-q", "-F", "-t", "ext4", "-L", "root", "-U", str(identity), "-d", tree)
+    place = ("-E", f"offset={extent.offset},lazy_itable_init=1", disk, f"{extent.size // 1024}k")
+    run("mke2fs", *options, *place)
+
+
+def _put_grub(disk: Path, extent: Extent, tree: Path, work: Path) -> None:
+    modules = tree / "boot/grub/i386-pc"
+    shutil.copytree(tree / "usr/lib/grub/i386-pc", modules)
+    core = core_image(work, "(,gpt3)/boot/grub", tuple(_GRUB_MODULES.split()))
+    embed(disk, core, sector=extent.start, room=extent.sectors)
+
+
+def _put_esp(disk: Path, extent: Extent, tree: Path, work: Path, root: uuid.UUID) -> None:
+    shutil.copytree(tree / "usr/lib/grub/x86_64-efi", tree / "boot/grub/x86_64-efi")
+    (tree / "boot/efi").mkdir()
+    configuration = work / "esp-grub.cfg"
+    configuration.write_text(
+        f"search.fs_uuid {root} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n"
+    )
+    shim = tree / "usr/lib/shim/shimx64.efi.signed"
+    grub = tree / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+    files = {
+        "EFI/debian/shimx64.efi": shim,
+        "EFI/debian/grubx64.efi": grub,
+        "EFI/debian/grub.cfg": configuration,
+        "EFI/BOOT/BOOTX64.EFI": shim,
+        "EFI/BOOT/grubx64.efi": grub,
+    }
+    make_fat(disk, extent, "EFI", files)
+
+
+def _put_luks(disk: Path, extent: Extent, identity: uuid.UUID) -> None:
+    """A LUKS2 header's first fields (LUKS2 On-Disk Format 1.1.1, 2.1): magic, version, UUID."""
+    header = b"LUKS\xba\xbe" + struct.pack(">HQ", 2, 16384)
+    header = header.ljust(168, b"\0") + str(identity).encode()
+    with disk.open("r+b") as file:
+        file.seek(extent.offset)
+        file.write(header.ljust(4096, b"\0"))

@@ -1,0 +1,22 @@
+"""The exit code that a first-boot step would end with, as far as its text alone tells it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+_EXIT: Final = re.compile(r"@?exit(?:\s+/b)?(?:\s+(-?\d+))?\s*", re.IGNORECASE)
+_END: Final = re.compile(r"@?goto\s+:?eof\s*", re.IGNORECASE)
+
+
+def exit_code(script: Path) -> int:
+    """The code of the first unconditional `exit` line, else 0. Other commands are not run."""
+    for line in script.read_text(encoding="utf-8", errors="replace").splitlines():
+        command = line.strip()
+        left = _EXIT.fullmatch(command)
+        if left:
+            return int(left.group(1) or 0)
+        if _END.fullmatch(command):
+            return 0
+    return 0

@@ -1,0 +1,139 @@
+"""Build a phony Windows: a disk that looks like Windows inside and boots as Windows does."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from imageport.model.target import Firmware
+from lab.guests.boot_files import HIVE_SOURCES, boot_files
+from lab.guests.cache import SOURCES, cached, digest, scratch
+from lab.guests.disk_image import (
+    Extent,
+    Partition,
+    blank_disk,
+    lay_into,
+    made_ntfs,
+    make_fat,
+    write_gpt,
+    write_mbr,
+    write_qcow2,
+)
+from lab.guests.grub import core_image, embed
+from lab.guests.uki import build_uki
+from lab.guests.windows_files import fill_system_volume, mark_volume_dirty
+from lab.guests.windows_registry import write_bcd
+from lab.guests.windows_spec import State, WindowsMaster
+
+_NTFS_GPT: Final = "0700"
+_GPT: Final = (
+    Partition("EFI system partition", "EF00", 100),
+    Partition("Microsoft reserved partition", "0C01", 16),
+    Partition("Basic data partition", _NTFS_GPT),
+)
+_MBR: Final = (Partition("System Reserved", "07", 100, active=True), Partition("Windows", "07"))
+_KERNEL_OPTIONS: Final = "console=ttyS0 quiet loglevel=1 vt.global_cursor_default=0 panic=10"
+_GRUB_MODULES: Final = ("part_msdos", "ntfs", "linux", "boot")
+_SOURCES: Final = (
+    "blank_hive boot_files debs disk_image grub uki windows windows_drivers windows_files "
+    "windows_registry windows_spec"
+)
+"""The modules beside this one that an image depends on."""
+_NTFS_VOLUME: Final = "windows.ntfs"
+
+
+def windows_master(master: WindowsMaster) -> Path:
+    """The cached qcow2 of `master`."""
+    here = Path(__file__)
+    sources = [here.with_name(f"{name}.py") for name in _SOURCES.split()]
+    sources += here.with_name("phony_nt").glob("*.py")
+    sources += (SOURCES / name for name in HIVE_SOURCES)
+    key = digest(asdict(master), sources)
+    return cached(
+        f"images/windows-{master.firmware}-{key}.qcow2", lambda made: _build(made, master)
+    )
+
+
+def _build(made: Path, master: WindowsMaster) -> None:
+    with scratch() as work:
+        disk = work / "disk.raw"
+        blank_disk(disk, master.size_mib)
+        # Two different masters in one machine must not share an identity.
+        identity = uuid.uuid5(uuid.NAMESPACE_URL, repr(master))
+        if master.state is State.DATA_DISK:
+            _build_data_disk(disk, work, identity)
+        elif master.firmware is Firmware.UEFI:
+            _build_uefi(disk, work, master, identity)
+        else:
+            _build_bios(disk, work, master, identity)
+        write_qcow2(disk, made)
+
+
+def _build_uefi(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UUID) -> None:
+    esp, _, system = write_gpt(disk, identity, _GPT)
+    boot, loader, bcd = boot_files(), work / "bootmgfw.efi", work / "BCD"
+    command_line = f"{_KERNEL_OPTIONS} phony.disk=gpt:{identity}"
+    build_uki(loader, boot / "kernel", boot / "initramfs", command_line)
+    write_bcd(bcd, master.firmware)
+    files = {
+        "EFI/Boot/bootx64.efi": loader,
+        "EFI/Microsoft/Boot/bootmgfw.efi": loader,
+        "EFI/Microsoft/Boot/BCD": bcd,
+    }
+    make_fat(disk, esp, "SYSTEM", files)
+    _put_system_volume(disk, work, system, master)
+
+
+def _build_bios(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UUID) -> None:
+    signature = identity.fields[0]
+    reserved, system = write_mbr(disk, signature, _MBR)
+    boot = boot_files()
+    volume = work / "reserved.ntfs"
+    with made_ntfs(volume, reserved, "System Reserved") as root:
+        (root / "Boot").mkdir()
+        write_bcd(root / "Boot/BCD", master.firmware)
+        (root / "bootmgr").write_bytes((boot / "kernel").read_bytes())
+        (root / "Boot/boot.sdi").write_bytes((boot / "initramfs").read_bytes())
+    lay_into(disk, reserved, volume)
+    script = (
+        f"linux /bootmgr {_KERNEL_OPTIONS} phony.disk=mbr:{signature:08x}\n"
+        "initrd /Boot/boot.sdi\n"
+        "boot\n"
+    )
+    core = core_image(work, "(,msdos1)/", _GRUB_MODULES, script)
+    embed(disk, core, sector=1, room=reserved.start - 1)
+    _put_system_volume(disk, work, system, master)
+
+
+def _put_system_volume(disk: Path, work: Path, extent: Extent, master: WindowsMaster) -> None:
+    if master.state is State.BITLOCKER:
+        _put_encrypted(disk, extent)
+        return
+    volume = work / _NTFS_VOLUME
+    loader = "winload.efi" if master.firmware is Firmware.UEFI else "winload.exe"
+    with made_ntfs(volume, extent, "Windows") as root:
+        fill_system_volume(root, master, f"System32/{loader}")
+    if master.state is State.DIRTY_VOLUME:
+        mark_volume_dirty(volume)
+    lay_into(disk, extent, volume)
+
+
+def _put_encrypted(disk: Path, extent: Extent) -> None:
+    """What BitLocker leaves readable: its boot sector; the rest is noise."""
+    boot = b"\xeb\x58\x90-FVE-FS-" + struct.pack("<HB", 512, 8)
+    noise = b"".join(uuid.uuid5(uuid.NAMESPACE_URL, str(i)).bytes for i in range(1 << 16))
+    with disk.open("r+b") as file:
+        file.seek(extent.offset)
+        file.write(boot.ljust(510, b"\0") + b"\x55\xaa" + noise)
+
+
+def _build_data_disk(disk: Path, work: Path, identity: uuid.UUID) -> None:
+    (extent,) = write_gpt(disk, identity, [Partition("Basic data partition", _NTFS_GPT)])
+    volume = work / _NTFS_VOLUME
+    with made_ntfs(volume, extent, "Data") as root:
+        (root / "Reports").mkdir()
+        (root / "Reports/2024.txt").write_text("figures\r\n", newline="")
+    lay_into(disk, extent, volume)

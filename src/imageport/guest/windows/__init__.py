@@ -1,0 +1,1 @@
+"""What is inside a Windows image: its registry, drivers, settings and first-boot work."""
