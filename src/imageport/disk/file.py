@@ -71,13 +71,7 @@ class ImageFile:
     def require(self, offset: int, length: int, structure: str) -> None:
         """Raise `TruncatedError` unless the range lies within the file."""
         if offset + length > self.size:
-            raise TruncatedError(
-                file=str(self.path),
-                structure=structure,
-                offset=offset,
-                needed=length,
-                size=self.size,
-            )
+            raise self._truncated(offset, length, structure, self.size)
 
     def read(self, offset: int, length: int, structure: str) -> bytes:
         """Exactly `length` bytes of metadata; the caller has bounded `length`."""
@@ -105,13 +99,7 @@ class ImageFile:
                 raise self._unreadable(offset + done, error) from error
             if not got:
                 self.require(offset, length, structure)
-                raise TruncatedError(
-                    file=str(self.path),
-                    structure=structure,
-                    offset=offset,
-                    needed=length,
-                    size=offset + done,
-                )
+                raise self._truncated(offset, length, structure, offset + done)
             done += got
         for patch in self._patches:
             _apply(patch, offset, view)
@@ -136,11 +124,23 @@ class ImageFile:
             return os.lseek(self._fd, offset, whence)
         except OSError as error:
             if error.errno == errno.ENXIO:
+                # Nothing but a hole follows, or the file was cut since it was opened.
+                self._require_uncut()
                 return self.size
             if error.errno == errno.EINVAL:
                 # The file system cannot tell: everything is data.
                 return offset if whence == os.SEEK_DATA else self.size
             raise self._unreadable(offset, error) from error
+
+    def _require_uncut(self) -> None:
+        size = os.fstat(self._fd).st_size
+        if size < self.size and not self.is_block_device:
+            raise self._truncated(0, self.size, "content", size)
+
+    def _truncated(self, offset: int, needed: int, structure: str, size: int) -> TruncatedError:
+        return TruncatedError(
+            file=str(self.path), structure=structure, offset=offset, needed=needed, size=size
+        )
 
     def _unreadable(self, offset: int, error: OSError) -> UnreadableError:
         detail = error.strerror or type(error).__name__

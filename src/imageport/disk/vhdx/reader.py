@@ -147,14 +147,14 @@ class VhdxReader(MappedReader):
         keys = ("relative_path", "absolute_win32_path", "volume_path")
         names = candidates([locator[key] for key in keys if locator.get(key)])
         parent = chain.open_parent(self.file, names)
-        linkages = (locator.get("parent_linkage"), locator.get("parent_linkage2"))
+        linkages = (locator.get(key, "") for key in ("parent_linkage", "parent_linkage2"))
         return verified(self.file, parent, [guid for guid in map(_guid, linkages) if guid])
 
     def _bad_entry(self, detail: str) -> Exception:
         return self.corrupt("block allocation table", self._table_offset, detail)
 
 
-def _guid(text: str | None) -> UUID | None:
+def _guid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
