@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from imageport.model.target import DiskFormat
 
@@ -55,6 +55,10 @@ class DiskReader(Protocol):
     def format(self) -> DiskFormat:
         """The format of the outermost file."""
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the content may have changed: a copy is only resumed from the same."""
+
     def extents(self) -> Iterator[Extent]:
         """The whole disk in order, without gaps; neighbours differ in kind.
 
@@ -78,6 +82,62 @@ class DiskReader(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class DiskWriter(Protocol):
+    """A disk to write to, once.
+
+    `write` and `zero` may be called from several threads at once, for ranges that do not overlap.
+    Every method raises `DiskError` when it cannot do what it says.
+    """
+
+    @property
+    def name(self) -> str:
+        """What errors and progress call the target: a path or an address."""
+
+    @property
+    def size(self) -> int:
+        """Virtual size in bytes."""
+
+    @property
+    def zeroed(self) -> bool:
+        """True when what is never written reads as zeros."""
+
+    @property
+    def ordered(self) -> bool:
+        """True for a stream: calls must cover the disk once, each starting where one ended.
+
+        A call whose predecessor has not ended waits for it. Ranges begin at multiples of 64 KiB.
+        """
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write `data` at byte `offset`."""
+
+    def zero(self, offset: int, length: int) -> None:
+        """Make `length` bytes at `offset` read as zeros."""
+
+    def finish(self) -> None:
+        """Complete the disk and make it durable; nothing may be written afterwards."""
+
+    def abort(self) -> None:
+        """Remove what was written and wake calls that wait; safe to repeat and after `finish`."""
+
+
+@runtime_checkable
+class ResumableWriter(DiskWriter, Protocol):
+    """A writer that can go on with what an earlier process wrote."""
+
+    def restart(self) -> None:
+        """Forget what an earlier process wrote."""
+
+    def sync(self) -> None:
+        """Make everything durable whose `write` has returned, so that it can be resumed."""
+
+    def suspend(self) -> None:
+        """Close the target and leave what was written, to be resumed later."""
+
+    def read_back(self, offset: int, view: memoryview) -> bool:
+        """Fill `view` with what was written at `offset`; False when it was not."""
 
 
 def merged(extents: Iterable[Extent]) -> Iterator[Extent]:

@@ -99,3 +99,35 @@ class ManifestError(DiskError):
     code: ClassVar[str] = "disk.manifest-damaged"
     sentence: ClassVar[str] = "{file} is not a usable manifest: {detail}."
     remedy: ClassVar[str] = "Compute the manifest again from the disk."
+
+
+class UnwritableError(DiskError):
+    """The operating system refused to create or to write the file."""
+
+    code: ClassVar[str] = "disk.unwritable"
+    sentence: ClassVar[str] = "{file} cannot be written at byte {offset}: {detail}."
+    remedy: ClassVar[str] = "Check free space, permissions and the storage below the path."
+
+
+class TargetExistsError(DiskError):
+    """A new disk would replace a file."""
+
+    code: ClassVar[str] = "disk.exists"
+    sentence: ClassVar[str] = "{file} exists already."
+    remedy: ClassVar[str] = "Remove it or choose another name."
+
+
+class TargetTooSmallError(DiskError):
+    """The target cannot hold the source."""
+
+    code: ClassVar[str] = "disk.target-too-small"
+    sentence: ClassVar[str] = "{file} holds {size} bytes, the source has {needed}."
+    remedy: ClassVar[str] = "Make the target at least as large as the source."
+
+
+class CopyCancelledError(DiskError):
+    """The caller asked the copy to stop."""
+
+    code: ClassVar[str] = "disk.cancelled"
+    sentence: ClassVar[str] = "The copy to {file} was cancelled."
+    remedy: ClassVar[str] = "Start it again; with its journal it goes on where it stopped."

@@ -47,6 +47,7 @@ class ImageFile:
         elif not self.is_block_device:
             self.close()
             raise NotADiskError(file=str(path), detail="it is neither a file nor a block device")
+        self.fingerprint = f"{path.absolute()}:{self.size}:{state.st_mtime_ns}"
         self.identity = (state.st_rdev, 0) if self.is_block_device else (state.st_dev, state.st_ino)
 
     def fileno(self) -> int:

@@ -105,6 +105,14 @@ class Manifest:
         """Bytes of a leaf's block."""
         return BLOCK
 
+    def padded(self, size: int) -> Self:
+        """The manifest of the same disk with zeros behind it, `size` bytes in all."""
+        leaves = Leaves(-(-size // BLOCK))
+        for first, count in self.leaves.runs():
+            for index in range(first, first + count):
+                leaves[index] = self.leaves[index]
+        return self.of(size, leaves)
+
     def save(self, path: Path) -> None:
         """Write the manifest to `path`, whole or not at all: only leaves of data are kept."""
         runs = list(self.leaves.runs())

@@ -96,6 +96,12 @@ class MappedReader(ABC):
         own = joined(self.own_runs(start, end))
         return own if self.parent is None else self._inherited(own, self.parent)
 
+    @property
+    def fingerprint(self) -> str:
+        """See `DiskReader.fingerprint`."""
+        above = "" if self.parent is None else self.parent.fingerprint
+        return f"{self.file.fingerprint};{above}"
+
     def extents(self) -> Iterator[Extent]:
         """See `DiskReader.extents`; holes of the files themselves count as unallocated."""
         return merged(_extents(self.runs(0, self.size)))

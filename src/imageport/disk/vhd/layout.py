@@ -19,7 +19,14 @@ COOKIE = b"conectix"
 HEADER_COOKIE = b"cxsparse"
 UNUSED_BLOCK = 0xFFFFFFFF
 NO_OFFSET = 0xFFFFFFFFFFFFFFFF
+FEATURES = 2
+"""The reserved bit that is always set."""
+VERSION = 0x00010000
+EPOCH = 946684800
+"""1 January 2000 UTC, from where timestamps count seconds, as Unix time."""
 DEFAULT_BLOCK = 2 * 1024 * 1024
+MAX_SIZE = 2040 * 1024**3
+"""Bytes of the largest disk that Windows and Azure take."""
 
 
 class DiskType(IntEnum):
@@ -74,6 +81,16 @@ class Footer:
             creator_host=fields[7],
         )
 
+    def pack(self) -> bytes:
+        """The 512 bytes of the footer, sealed."""
+        fields = (
+            *(COOKIE, FEATURES, VERSION, self.data_offset, self.timestamp),
+            *(self.creator, self.creator_version, self.creator_host),
+            *(self.original_size, self.current_size, *self.geometry, self.disk_type),
+        )
+        plain = self._STRUCT.pack(*fields, 0, self.unique_id.bytes, 0)
+        return _sealed(plain, self._CHECKSUM_FIELD)
+
 
 @dataclass(frozen=True, slots=True)
 class DynamicHeader:
@@ -113,3 +130,29 @@ class DynamicHeader:
             parent_name=fields[9].decode("utf-16-be", "replace").partition("\0")[0],
             locators=locators,
         )
+
+    def pack(self) -> bytes:
+        """The 1,024 bytes of the header, sealed, for a disk without parent locators."""
+        name = self.parent_name.encode("utf-16-be")
+        plain = self._STRUCT.pack(
+            *(HEADER_COOKIE, NO_OFFSET, self.table_offset, VERSION, self.entries),
+            *(self.block_size, 0, self.parent_id.bytes, self.parent_timestamp, name, b""),
+        )
+        return _sealed(plain, self._CHECKSUM_FIELD)
+
+
+def _sealed(plain: bytes, field: int) -> bytes:
+    return plain[:field] + checksum(plain, field).to_bytes(4, "big") + plain[field + 4 :]
+
+
+def geometry(size: int) -> tuple[int, int, int]:
+    """Cylinders, heads and sectors a track for a size in bytes (appendix "CHS Calculation")."""
+    sectors = min(size // 512, 65535 * 16 * 255)
+    if sectors >= 65535 * 16 * 63:
+        return sectors // 255 // 16, 16, 255
+    heads, per_track = max(4, (sectors // 17 + 1023) // 1024), 17
+    if sectors // 17 >= heads * 1024 or heads > 16:
+        heads, per_track = 16, 31
+    if sectors // 31 >= 16 * 1024 and per_track == 31:
+        per_track = 63
+    return sectors // per_track // heads, heads, per_track

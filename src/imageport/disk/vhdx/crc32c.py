@@ -32,3 +32,8 @@ def sealed(data: bytes, field: int = 4) -> bool:
     """True when the little-endian CRC at `field` is that of `data` with the field zeroed."""
     said = int.from_bytes(data[field : field + 4], "little")
     return crc32c(data[:field] + bytes(4) + data[field + 4 :]) == said
+
+
+def seal(data: bytes, field: int = 4) -> bytes:
+    """`data` with its CRC at `field`, where it has zeros."""
+    return data[:field] + crc32c(data).to_bytes(4, "little") + data[field + 4 :]

@@ -76,6 +76,28 @@ def parse(text: bytes) -> Descriptor:
     )
 
 
+def stream_text(name: str, sectors: int, content_id: int) -> bytes:
+    """The descriptor of a streamOptimized disk of `sectors`, as VMware's own export has it."""
+    cylinders = max(1, min(65535, sectors // (255 * 63)))
+    lines = (
+        "# Disk DescriptorFile",
+        "version=1",
+        f"CID={content_id:08x}",
+        f"parentCID={NO_PARENT:08x}",
+        'createType="streamOptimized"',
+        "# Extent description",
+        f'RW {sectors} SPARSE "{name}"',
+        "# The Disk Data Base",
+        "#DDB",
+        'ddb.adapterType = "lsilogic"',
+        f'ddb.geometry.cylinders = "{cylinders}"',
+        'ddb.geometry.heads = "255"',
+        'ddb.geometry.sectors = "63"',
+        'ddb.virtualHWVersion = "4"',
+    )
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 def _part(match: re.Match[str]) -> Part:
     if match["kind"] != PartKind.ZERO and not match["name"]:
         raise ValueError("an extent without a file name")

@@ -6,7 +6,7 @@ All integers are little-endian; sectors are 512 bytes.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 from typing import ClassVar, Self
 
@@ -72,6 +72,11 @@ class SparseHeader:
         if fields[12] != cls._NEWLINES:
             raise ValueError("its line ends were changed in transfer")
         return cls(*(*fields[1:12], fields[13]))
+
+    def pack(self) -> bytes:
+        """The 512 bytes of the header."""
+        *front, compression = astuple(self)
+        return self._STRUCT.pack(MAGIC, *front, self._NEWLINES, compression)
 
     def has(self, flag: Flag) -> bool:
         """True when the flag is set."""

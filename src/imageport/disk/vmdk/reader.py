@@ -81,6 +81,11 @@ class VmdkReader(MappedReader):
                 yield run._replace(offset=run.offset + base) if base else run
             start = stop
 
+    @property
+    def fingerprint(self) -> str:
+        """See `DiskReader.fingerprint`."""
+        return ";".join([super().fingerprint, *(file.fingerprint for file in self._files)])
+
     def close(self) -> None:
         """See `DiskReader.close`."""
         self._close_parts()
