@@ -90,7 +90,9 @@ class _Copy:
 
     def move(self, workers: int) -> None:
         """Copy everything that is not finished."""
-        run_parallel(self._tasks(), self._start_worker, workers)
+        # In a stream, threads that wait for a failed range's turn would wait for ever.
+        on_error = self.target.abort if self.target.ordered else lambda: None
+        run_parallel(self._tasks(), self._start_worker, workers, on_error=on_error)
 
     def manifest(self) -> Manifest:
         """The manifest of what was copied."""
@@ -116,13 +118,7 @@ class _Copy:
         buffer = bytearray(REQUEST)
 
         def work(task: tuple[int, int, bool]) -> None:
-            try:
-                self._do(buffer, *task)
-            except BaseException:
-                if self.target.ordered:
-                    # Threads that wait for this range's turn would wait for ever.
-                    self.target.abort()
-                raise
+            self._do(buffer, *task)
 
         return work
 

@@ -12,8 +12,8 @@ class Turnstile:
 
     def __init__(self) -> None:
         self.position = 0
-        self._closed = False
-        self._turn = threading.Condition()
+        self._closed = self._busy = False
+        self._changed = threading.Condition()
 
     @contextmanager
     def turn(self, start: int, end: int) -> Iterator[bool]:
@@ -21,21 +21,27 @@ class Turnstile:
 
         An exception inside closes it, since the next range could never follow.
         """
-        with self._turn:
-            self._turn.wait_for(lambda: self._closed or self.position == start)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self.position == start)
             admitted = not self._closed
+            self._busy |= admitted
+        passed = False
         try:
             yield admitted
-        except BaseException:
-            self.close()
-            raise
-        if admitted:
-            with self._turn:
-                self.position = end
-                self._turn.notify_all()
+            passed = admitted
+        finally:
+            with self._changed:
+                if admitted:
+                    self._busy = False
+                if passed:
+                    self.position = end
+                else:
+                    self._closed = True
+                self._changed.notify_all()
 
     def close(self) -> None:
-        """Turn away everyone who waits and who comes."""
-        with self._turn:
+        """Turn away everyone who waits and who comes; returns when nobody is inside."""
+        with self._changed:
             self._closed = True
-            self._turn.notify_all()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._busy)

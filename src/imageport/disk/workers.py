@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -41,28 +41,40 @@ class _SharedTasks(Generic[T]):
 
 
 def run_parallel(
-    tasks: Iterable[T], start_worker: Callable[[], Callable[[T], None]], workers: int
+    tasks: Iterable[T],
+    start_worker: Callable[[], Callable[[T], None]],
+    workers: int,
+    *,
+    on_error: Callable[[], None] = lambda: None,
 ) -> None:
     """Run every task on one of `workers` threads.
 
     `start_worker` is called once in each thread and returns what does a task there, so that each
     thread has its own buffers. The first exception stops the others after their task at hand and
-    is raised here; so does an exception that reaches the caller's thread meanwhile.
+    is raised here; so does an exception that reaches the caller's thread meanwhile. `on_error` is
+    called at once in the thread that failed, to wake others that wait for it.
     """
     shared = _SharedTasks(tasks)
+    errors: list[BaseException] = []
 
     def drain() -> None:
         try:
             work = start_worker()
             for task in shared:
                 work(task)
+        except BaseException as error:
+            errors.append(error)
+            on_error()
+            raise
         finally:
             # After the last task nothing is left to withhold; after an error everything is.
             shared.close()
 
     with ThreadPoolExecutor(workers, thread_name_prefix="disk") as pool:
         try:
-            for future in [pool.submit(drain) for _ in range(workers)]:
-                future.result()
+            wait([pool.submit(drain) for _ in range(workers)])
         finally:
             shared.close()
+    if errors:
+        # The first in time: those that follow are often no more than its consequences.
+        raise errors[0]
