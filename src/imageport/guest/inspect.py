@@ -1,2 +1,0 @@
-# STUBTEMP
-def inspect(*a, **k): raise RuntimeError
