@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from imageport.model.findings import Finding
-from imageport.model.target import Firmware
+from imageport.model.guest_facts import EspFile, LinuxFacts, WindowsFacts
+from imageport.model.target import Firmware, Provisioning
 
 
 class OsFamily(StrEnum):
@@ -35,6 +36,8 @@ class Volume:
     partition_type: str | None = None
     partition_uuid: str | None = None
     free: int | None = None
+    active: bool = False
+    """True for the partition that an MBR marks as the one to boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,21 @@ class Inspection:
     """One line an interface, `ens192 static 10.1.2.3/24`."""
     findings: tuple[Finding, ...]
     details: dict[str, str] = field(default_factory=dict)
-    """More facts for a person or a fix-up: distribution id, kernels, control set, edition, build."""
+    """More facts for a person: distribution id, kernels, control set, edition, build."""
+    esp_files: tuple[EspFile, ...] = ()
+    windows: WindowsFacts | None = None
+    """Set when `family` is Windows."""
+    linux: LinuxFacts | None = None
+    """Set when `family` is Linux."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions:
+    """What a user may ask of a preparation."""
+
+    provisioning: Provisioning = Provisioning.MCS
+    drivers: str | None = None
+    """A driver library (such as the content of virtio-win's ISO) as a folder in the engine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""The first-boot runner of Linux guests: a oneshot unit and a shell script with numbered steps."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FOLDER: Final = "/usr/lib/imageport"
+RUN: Final = f"{FOLDER}/first-boot/run"
+STEPS: Final = f"{FOLDER}/first-boot/steps"
+UNIT: Final = "imageport-first-boot.service"
+UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
+UNIT_LINK: Final = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
+REPORT: Final = "/var/lib/imageport/first-boot.report"
+
+UNIT_TEXT: Final = f"""\
+[Unit]
+Description=First boot of an image prepared by imageport
+After=network.target
+ConditionPathExists={RUN}
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {RUN}
+TimeoutStartSec=900
+StandardOutput=journal
+StandardError=journal
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+RUN_TEXT: Final = f"""\
+#!/bin/sh
+# Runs the numbered steps once, writes what happened into the report, removes itself and reboots.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+here={FOLDER}/first-boot
+report={REPORT}
+
+# /dev/console is the last of the kernel's consoles: the others are written to as well.
+read -r consoles < /sys/class/tty/console/active
+say() {{
+    for console in console tty1 ttyS0; do
+        case "$console ${{consoles##* }}" in "tty1 tty0"|"ttyS0 ttyS0") continue ;; esac
+        if [ -w "/dev/$console" ]; then
+            printf 'imageport first-boot: %s\\r\\n' "$1" 2>/dev/null > "/dev/$console"
+        fi
+    done
+}}
+
+address() {{
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+        found=$(ip -4 -o addr show scope global 2>/dev/null | awk '{{print $4; exit}}')
+        [ -n "$found" ] && break
+        sleep 1
+    done
+    echo "${{found%%/*}}"
+}}
+
+boot_driver() {{
+    device=$(findmnt -n -o SOURCE / 2>/dev/null)
+    path=$(readlink -f "/sys/class/block/${{device##*/}}" 2>/dev/null)
+    driver=
+    while [ -n "$path" ] && [ "$path" != / ] && [ "$path" != /sys ]; do
+        if [ -e "$path/driver" ]; then
+            name=$(basename "$(readlink -f "$path/driver")")
+            # The disk's own driver and its transport's come first; the controller's is wanted.
+            case "$name" in
+                sd|virtio-pci|xen-platform-pci) ;;
+                *) driver=$name; break ;;
+            esac
+        fi
+        path=${{path%/*}}
+    done
+    echo "$driver"
+}}
+
+mkdir -p "${{report%/*}}"
+: > "$report"
+say "started"
+{{
+    echo "fact kernel $(uname -r)"
+    echo "fact root $(findmnt -n -o SOURCE / 2>/dev/null)"
+    echo "fact boot-driver $(boot_driver)"
+    echo "fact address $(address)"
+}} >> "$report"
+
+for step in "$here"/steps/[0-9]*-*; do
+    [ -f "$step" ] || continue
+    file=${{step##*/}}
+    number=${{file%%-*}}
+    name=${{file#*-}}
+    say "step $number $name"
+    sh "$step" > /run/imageport-step.log 2>&1
+    status=$?
+    if [ "$status" -ne 0 ]; then
+        say "step $number $name failed with $status: $(tail -n 1 /run/imageport-step.log)"
+    fi
+    echo "step $number $name $status" >> "$report"
+done
+
+echo "fact uptime $(cut -d ' ' -f 1 /proc/uptime)" >> "$report"
+rm -f {UNIT_LINK} {UNIT_FILE}
+rm -rf {FOLDER}/first-boot
+rmdir {FOLDER} 2>/dev/null
+echo complete >> "$report"
+sync
+say "complete, rebooting"
+systemctl --no-block reboot || reboot -f
+"""
+
+
+def step_path(number: int, name: str) -> str:
+    """Where the step `number` lies; two digits, so that names sort as numbers do."""
+    return f"{STEPS}/{number:02d}-{name}"

@@ -1,0 +1,35 @@
+"""Plans: what a preparation would change, and what stands in its way."""
+
+from __future__ import annotations
+
+from imageport.guest import fixups
+from imageport.guest.fixup import FixUp, Task
+from imageport.model.findings import Finding
+from imageport.model.guest import Change, Inspection, PrepareOptions
+from imageport.model.target import TargetProfile
+
+
+def plan(
+    inspection: Inspection, target: TargetProfile, options: PrepareOptions
+) -> tuple[Change, ...]:
+    """Every change, in the order in which it would be made. Pure: no I/O."""
+    task = Task(inspection, target, options)
+    return tuple(change for each in applicable(task) for change in each.plan(task))
+
+
+def findings(
+    inspection: Inspection, target: TargetProfile, options: PrepareOptions
+) -> tuple[Finding, ...]:
+    """The inspection's findings, and those that only this target makes.
+
+    Looks at the driver library of `options`, and at nothing else.
+    """
+    task = Task(inspection, target, options)
+    per_target = (found for each in applicable(task) for found in each.findings(task))
+    return (*inspection.findings, *per_target)
+
+
+def applicable(task: Task) -> tuple[FixUp, ...]:
+    """The fix-ups that have something to say, in order."""
+    family = fixups.in_order(task.inspection.family)
+    return tuple(each for each in family if each.applies(task))

@@ -1,0 +1,107 @@
+r"""A driver library: a folder of driver packages, such as the content of the virtio-win ISO.
+
+A package is a folder with an INF; it is found by the device id that the INF names, and where
+several fit, by the folders' names (`vioscsi/2k22/amd64`, virtio-win's layout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imageport.guest.errors import DriverLibraryError
+from imageport.guest.windows.inspect import pe_machine
+from imageport.model.guest_facts import WindowsFacts
+
+_SERVER_FOLDERS: Final = ((26100, "2k25"), (20348, "2k22"), (17763, "2k19"), (14393, "2k16"))
+_CLIENT_FOLDERS: Final = ((22000, "w11"), (10240, "w10"))
+_OTHER_ARCHITECTURES: Final = ("x86", "arm64", "i386", "aarch64")
+_LEFT_OUT: Final = (".pdb",)
+_MAX_INF: Final = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DriverPackage:
+    """A driver package of the library, for one release of Windows and x64."""
+
+    inf: Path
+    driver: Path | None
+    """The `.sys` file named like the service, where there is one."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What an installation needs: all of its folder but symbols."""
+        found = (path for path in self.inf.parent.iterdir() if path.is_file())
+        return tuple(sorted(path for path in found if path.suffix.lower() not in _LEFT_OUT))
+
+
+def windows_folders(windows: WindowsFacts) -> tuple[str, ...]:
+    """virtio-win's names of this release and of older ones that its drivers are good for."""
+    table = _SERVER_FOLDERS if windows.server else _CLIENT_FOLDERS
+    return tuple(name for build, name in table if windows.build >= build)
+
+
+def find(
+    library: str, hardware_ids: tuple[str, ...], windows: WindowsFacts
+) -> DriverPackage | None:
+    """The best package whose INF names one of `hardware_ids`, or None.
+
+    Raises `DriverLibraryError` when `library` is no readable folder.
+    """
+    root = Path(library)
+    if not root.is_dir():
+        raise DriverLibraryError(
+            library=library, driver="any", windows=f"build {windows.build}", detail="no such folder"
+        )
+    wanted = [each.casefold() for each in hardware_ids]
+    folders = windows_folders(windows)
+    ranked = sorted(
+        (rank, str(inf), inf)
+        for inf in root.rglob("*.[iI][nN][fF]")
+        if (rank := _rank(inf.relative_to(root), folders)) is not None and _names(inf, wanted)
+    )
+    if not ranked:
+        return None
+    inf = ranked[0][2]
+    return DriverPackage(inf, _driver(inf))
+
+
+def _rank(inf: Path, folders: tuple[str, ...]) -> int | None:
+    """Smaller is better; None for another architecture or a release that this Windows is not."""
+    parts = {part.casefold() for part in inf.parts[:-1]}
+    if parts & set(_OTHER_ARCHITECTURES):
+        return None
+    every = {name for _, name in (*_SERVER_FOLDERS, *_CLIENT_FOLDERS)} | {
+        "2k3", "2k8", "2k8r2", "2k12", "2k12r2", "xp", "w7", "w8", "w8.1",
+    }  # fmt: skip
+    release = parts & every
+    if not release:
+        return len(folders)
+    return next((rank for rank, name in enumerate(folders) if name in release), None)
+
+
+def _names(inf: Path, hardware_ids: list[str]) -> bool:
+    if inf.stat().st_size > _MAX_INF:
+        return False
+    raw = inf.read_bytes()
+    wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = raw.decode("utf-16" if wide else "latin-1", errors="replace").casefold()
+    return any(each in text for each in hardware_ids)
+
+
+def _driver(inf: Path) -> Path | None:
+    """The package's x64 driver: the one named like its INF, or its only one."""
+    found = [path for path in _systems(inf.parent) if pe_machine(_head(path)) == "x86_64"]
+    named = [path for path in found if path.stem.casefold() == inf.stem.casefold()]
+    return named[0] if named else found[0] if len(found) == 1 else None
+
+
+def _systems(folder: Path) -> Iterator[Path]:
+    yield from (path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".sys")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
