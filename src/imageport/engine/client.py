@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from imageport.model.errors import RemoteError
 
 _POLL_SECONDS = 0.25
 _REQUEST_SECONDS = 10.0
+_TRANSFER_SECONDS = 600.0
 _CONNECT_SECONDS = 1.5
 """Short: a forwarder in between may take our connection long before the engine is there to answer,
 and only a new attempt finds out at once that it is."""
@@ -104,6 +106,26 @@ class EngineClient:
                 raise EngineSilent(address=self.address, seconds=_REQUEST_SECONDS)
             time.sleep(_POLL_SECONDS)
 
+    def send_drivers(self, folder: Path) -> None:
+        """Give the engine a driver library: a folder laid out as virtio-win's.
+
+        Raises RemoteError, EngineSilent or EngineRefused.
+        """
+        with tempfile.TemporaryFile() as spool:
+            with tarfile.open(fileobj=spool, mode="w") as archive:
+                archive.add(folder, arcname=".", filter=_driver_file)
+            spool.seek(0)
+            try:
+                answer = self._http.put(
+                    "/v1/drivers",
+                    content=spool.read(),
+                    timeout=_TRANSFER_SECONDS,
+                    extensions={"sni_hostname": ENGINE_NAME},
+                )
+            except httpx.TransportError as error:
+                raise EngineSilent(address=self.address, seconds=_TRANSFER_SECONDS) from error
+        self._understood(answer)
+
     def command(self, id: str) -> CommandStatus | None:
         """A command's status, or None while the engine does not answer."""
         answer = self._call("GET", f"/v1/commands/{id}")
@@ -145,11 +167,20 @@ class EngineClient:
             )
         except httpx.TransportError:
             return None
+        return self._understood(answer)
+
+    def _understood(self, answer: httpx.Response) -> Any:
         if answer.is_success:
             return answer.json()
         if answer.status_code == httpx.codes.CONFLICT:
             raise RemoteError.from_dict(answer.json())
         raise EngineRefused(address=self.address, status=answer.status_code, body=answer.text)
+
+
+def _driver_file(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """What of a driver library is sent: folders, and files that Windows installs drivers from."""
+    wanted = member.isdir() or member.name.lower().endswith((".inf", ".sys", ".cat", ".dll", ".exe"))
+    return member if wanted else None
 
 
 def _tls(keys: JobKeys) -> ssl.SSLContext:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from imageport.engine.agent.boot_data import read_boot_data
+from imageport.engine.agent.folders import COMMANDS
 from imageport.engine.agent.server import serve
 from imageport.model.errors import ImageportError
 
-COMMANDS = Path("/var/lib/imageport/commands")
 SCRATCH = Path("/run")
 
 

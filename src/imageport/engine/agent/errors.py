@@ -59,3 +59,11 @@ class BootDataMissing(ImageportError):
     code = "engine.no-boot-data"
     sentence = "The engine found no boot data (looked at: {places})."
     remedy = "The machine must be made by imageport, which gives it the keys of one job."
+
+
+class BadDriverLibrary(ImageportError):
+    """The driver library that was sent cannot be used."""
+
+    code = "engine.bad-driver-library"
+    sentence = "The driver library cannot be used: {detail}."
+    remedy = "Give a folder of INF, SYS and CAT files, such as the content of virtio-win's ISO."

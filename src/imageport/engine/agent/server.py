@@ -1,7 +1,8 @@
-"""The agent's HTTPS server: mutual TLS, JSON, three calls.
+"""The agent's HTTPS server: mutual TLS, JSON, four calls.
 
     GET  /v1/status               version, boot id, commands
     PUT  /v1/commands/{id}        {"name": ..., "args": {...}}; the same id again is the same command
+    PUT  /v1/drivers              a tar of the driver library
     GET  /v1/commands/{id}        state, progress, log, result or error
 
 Python's own server, not a framework: under emulation a framework's import costs more seconds than
@@ -10,6 +11,7 @@ everything else that the engine does before it answers.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import ssl
@@ -22,6 +24,7 @@ from typing import Any
 
 from imageport import __version__
 from imageport.engine.agent.boot_data import BootData
+from imageport.engine.agent.drivers import receive
 from imageport.engine.agent.runner import Runner
 from imageport.engine.agent.store import CommandStore
 from imageport.model.errors import ImageportError
@@ -91,10 +94,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         match = _COMMAND_PATH.fullmatch(self.path)
         length = int(self.headers.get("Content-Length", "0"))
-        if not match or length > _BODY_LIMIT:
-            self._answer(HTTPStatus.BAD_REQUEST, {"code": "engine.bad-request"})
-            return
         try:
+            if self.path == "/v1/drivers":
+                self._answer(HTTPStatus.OK, {"files": receive(_Body(self.rfile, length))})
+                return
+            if not match or length > _BODY_LIMIT:
+                raise ValueError
             said = json.loads(self.rfile.read(length))
             command = self.server.runner.ask(match[1], said["name"], said.get("args", {}))
         except (ValueError, KeyError, TypeError):
@@ -123,6 +128,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: polling would fill the serial console."""
+
+
+class _Body(io.RawIOBase):
+    """A request's body: ends where the request said, although the connection goes on."""
+
+    def __init__(self, stream: Any, length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        data: bytes = self._stream.read(wanted)
+        self._left -= len(data)
+        return data
 
 
 def serve(data: BootData, commands: Path, scratch: Path, port: int = PORT) -> None:

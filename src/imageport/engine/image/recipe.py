@@ -50,7 +50,7 @@ INITRAMFS_MODULES = (
 )
 """Drivers that find the engine's own disk on any platform; those the kernel lacks are left out."""
 
-AGENT_SOURCES = ("__init__.py", "host", "model", "guest", "engine/__init__.py", "engine/agent")
+AGENT_SOURCES = ("__init__.py", "host", "model", "guest", "engine/agent", "engine/__init__.py")
 """What of this package runs inside the engine (paths below the package folder)."""
 
 LABEL = "imageport-engine"
