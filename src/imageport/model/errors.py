@@ -24,6 +24,10 @@ class ImageportError(Exception):
         self.data = data
         super().__init__(self.message)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by class and data: `Exception` alone would call the class with its message."""
+        return _rebuild, (type(self), self.data)
+
     @property
     def message(self) -> str:
         """The sentence with its data filled in."""
@@ -44,6 +48,10 @@ class ImageportError(Exception):
         }
 
 
+def _rebuild(kind: type[ImageportError], data: dict[str, Any]) -> ImageportError:
+    return kind(**data)
+
+
 class RemoteError(ImageportError):
     """An error that happened on the other side of a wire and is passed on as it was said."""
 
@@ -51,6 +59,10 @@ class RemoteError(ImageportError):
         self._texts = (code, sentence, remedy)
         super().__init__(**data)
         self.code = code  # type: ignore[misc]  # per instance here, per class everywhere else
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by what was said."""
+        return type(self), (*self._texts, self.data)
 
     @property
     def message(self) -> str:

@@ -1,0 +1,39 @@
+"""Making a disk to write to, of any format that we write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from imageport.disk.base import MIB, SECTOR, DiskWriter
+from imageport.disk.qcow2.writer import Qcow2Writer
+from imageport.disk.raw import RawWriter
+from imageport.disk.vhd.writer import DynamicVhdWriter, FixedVhdWriter
+from imageport.disk.vhdx.writer import VhdxWriter
+from imageport.disk.vmdk.writer import StreamVmdkWriter
+from imageport.model.target import DiskFormat
+
+_WRITERS: dict[DiskFormat, Callable[[Path, int, bool], DiskWriter]] = {
+    DiskFormat.RAW: lambda path, size, resume: RawWriter(path, size, resume=resume),
+    DiskFormat.VHD_FIXED: lambda path, size, resume: FixedVhdWriter(path, size, resume=resume),
+    DiskFormat.VHD: lambda path, size, resume: DynamicVhdWriter(path, size, resume=resume),
+    DiskFormat.VHDX: lambda path, size, resume: VhdxWriter(path, size, resume=resume),
+    DiskFormat.QCOW2: lambda path, size, resume: Qcow2Writer(path, size, resume=resume),
+    DiskFormat.VMDK: lambda path, size, _: StreamVmdkWriter(path, size),
+}
+
+
+def granularity(format: DiskFormat) -> int:
+    """Virtual sizes of the format are multiples of this many bytes."""
+    return MIB if format is DiskFormat.VHD_FIXED else SECTOR
+
+
+def create_disk(path: Path, format: DiskFormat, size: int, *, resume: bool = False) -> DiskWriter:
+    """Create a disk for at least `size` bytes, rounded up to what the format allows.
+
+    The file is `PATH.partial` until it is finished. With `resume`, one that an earlier process left
+    behind (see `copy`) is gone on with where the format allows it. A VHDX of another block size
+    than the default is made with `VhdxWriter` itself. Raises `DiskError`.
+    """
+    unit = granularity(format)
+    return _WRITERS[format](path, -(-size // unit) * unit, resume)

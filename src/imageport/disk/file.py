@@ -1,0 +1,167 @@
+"""A file that holds an image, or part of one: positioned exact reads with our errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from imageport.disk.base import ZEROS, Extent, ExtentKind
+from imageport.disk.errors import NotADiskError, TruncatedError, UnreadableError
+
+PREAD_LIMIT = 1 << 30
+"""Bytes of one system call; Linux moves at most 2 GiB - 4 KiB at once."""
+
+
+class Patch(NamedTuple):
+    """Bytes that count instead of those in the file (a replayed log); None means zeros."""
+
+    offset: int
+    length: int
+    data: bytes | None
+
+
+class ImageFile:
+    """An open regular file or block device, read by position from any thread; sizes in bytes."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path` for reading. Raises `UnreadableError` or `NotADiskError`."""
+        self.path = path
+        self._fd = -1
+        self._patches: Sequence[Patch] = ()
+        try:
+            # O_NONBLOCK: a FIFO must be refused below, not waited for.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            state = os.fstat(self._fd)
+            self.is_block_device = stat.S_ISBLK(state.st_mode)
+            self.size = os.lseek(self._fd, 0, os.SEEK_END) if self.is_block_device else 0
+        except OSError as error:
+            self.close()
+            raise self._unreadable(0, error) from error
+        if stat.S_ISREG(state.st_mode):
+            self.size = state.st_size
+        elif not self.is_block_device:
+            self.close()
+            raise NotADiskError(file=str(path), detail="it is neither a file nor a block device")
+        self.fingerprint = f"{path.absolute()}:{self.size}:{state.st_mtime_ns}"
+        self.identity = (state.st_rdev, 0) if self.is_block_device else (state.st_dev, state.st_ino)
+
+    def fileno(self) -> int:
+        """The descriptor, for calls such as `copy_file_range`."""
+        return self._fd
+
+    @property
+    def patched(self) -> bool:
+        """True when reads differ from what the file holds."""
+        return bool(self._patches)
+
+    def patch(self, patches: Sequence[Patch]) -> None:
+        """Let later reads see `patches` over the file, later ones over earlier ones."""
+        self._patches = patches
+
+    def close(self) -> None:
+        """Close the file; safe to repeat."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def require(self, offset: int, length: int, structure: str) -> None:
+        """Raise `TruncatedError` unless the range lies within the file."""
+        if offset + length > self.size:
+            raise self._truncated(offset, length, structure, self.size)
+
+    def read(self, offset: int, length: int, structure: str) -> bytes:
+        """Exactly `length` bytes of metadata; the caller has bounded `length`."""
+        self.require(offset, length, structure)
+        buffer = bytearray(length)
+        self.read_into(offset, memoryview(buffer), structure)
+        return bytes(buffer)
+
+    def read_table(self, offset: int, count: int, kind: str, structure: str) -> array[int]:
+        """`count` unsigned integers of `array` type code `kind`, in the machine's byte order."""
+        table = array(kind, [0])
+        self.require(offset, count * table.itemsize, structure)
+        table *= count
+        if count:
+            self.read_into(offset, memoryview(table).cast("B"), structure)
+        return table
+
+    def read_into(self, offset: int, view: memoryview, structure: str = "data") -> None:
+        """Fill `view` from `offset` on, all of it."""
+        done, length = 0, len(view)
+        while done < length:
+            try:
+                got = os.preadv(self._fd, [view[done : done + PREAD_LIMIT]], offset + done)
+            except OSError as error:
+                raise self._unreadable(offset + done, error) from error
+            if not got:
+                self.require(offset, length, structure)
+                raise self._truncated(offset, length, structure, offset + done)
+            done += got
+        for patch in self._patches:
+            _apply(patch, offset, view)
+
+    def allocation(self, offset: int, length: int) -> Iterator[Extent]:
+        """The range as data and holes of the file itself (offsets within the file)."""
+        at, end = offset, offset + length
+        if self._patches:
+            yield Extent(at, length, ExtentKind.DATA)
+            return
+        while at < end:
+            start = min(self._seek(at, os.SEEK_DATA), end)
+            if start > at:
+                yield Extent(at, start - at, ExtentKind.UNALLOCATED)
+            if start == end:
+                return
+            at = max(min(self._seek(start, os.SEEK_HOLE), end), start + 1)
+            yield Extent(start, at - start, ExtentKind.DATA)
+
+    def _seek(self, offset: int, whence: int) -> int:
+        try:
+            return os.lseek(self._fd, offset, whence)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                # Nothing but a hole follows, or the file was cut since it was opened.
+                self._require_uncut()
+                return self.size
+            if error.errno == errno.EINVAL:
+                # The file system cannot tell: everything is data.
+                return offset if whence == os.SEEK_DATA else self.size
+            raise self._unreadable(offset, error) from error
+
+    def _require_uncut(self) -> None:
+        size = os.fstat(self._fd).st_size
+        if size < self.size and not self.is_block_device:
+            raise self._truncated(0, self.size, "content", size)
+
+    def _truncated(self, offset: int, needed: int, structure: str, size: int) -> TruncatedError:
+        return TruncatedError(
+            file=str(self.path), structure=structure, offset=offset, needed=needed, size=size
+        )
+
+    def _unreadable(self, offset: int, error: OSError) -> UnreadableError:
+        detail = error.strerror or type(error).__name__
+        return UnreadableError(file=str(self.path), offset=offset, detail=detail)
+
+
+def zero_fill(view: memoryview) -> None:
+    """Write zeros over all of `view`."""
+    for start in range(0, len(view), len(ZEROS)):
+        part = view[start : start + len(ZEROS)]
+        part[:] = ZEROS if len(part) == len(ZEROS) else ZEROS[: len(part)]
+
+
+def _apply(patch: Patch, offset: int, view: memoryview) -> None:
+    start = max(patch.offset, offset)
+    end = min(patch.offset + patch.length, offset + len(view))
+    if start >= end:
+        return
+    target = view[start - offset : end - offset]
+    if patch.data is None:
+        zero_fill(target)
+    else:
+        target[:] = patch.data[start - patch.offset : end - patch.offset]

@@ -1,0 +1,183 @@
+"""Manifests: the leaves of a disk's tree hash and their root, kept and compared.
+
+A leaf is the SHA-256 of a block of 512 KiB, which is the block and the checksum of EBS direct
+(`PutSnapshotBlock`). A last block that is shorter is padded with zeros, as EBS wants it. The root
+is the SHA-256 over all leaves in order. Neither depends on the format of the disk nor on how
+sparse its file is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from imageport.disk.base import KIB
+from imageport.disk.errors import ManifestError, UnreadableError
+from imageport.disk.mapped import MAX_SIZE
+
+BLOCK = 512 * KIB
+"""Bytes of a leaf's block."""
+DIGEST = 32
+ZERO_LEAF = hashlib.sha256(bytes(BLOCK)).digest()
+
+_MAGIC = b"imageport-tree-hash-1\n"
+_MAX_HEADER = 64 * 1024 * KIB
+_PAGE = 1024
+"""Leaves that are kept together; a page whose leaves are all zero leaves is not kept."""
+_ZERO_PAGE = ZERO_LEAF * _PAGE
+
+
+class Leaves:
+    """The leaves of a disk; those that were not set are zero leaves and take no memory."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pages: dict[int, bytearray] = {}
+
+    def __getitem__(self, index: int) -> bytes:
+        page, at = self._pages.get(index // _PAGE), index % _PAGE * DIGEST
+        return ZERO_LEAF if page is None else bytes(page[at : at + DIGEST])
+
+    def __setitem__(self, index: int, leaf: bytes) -> None:
+        page = self._pages.get(index // _PAGE)
+        if page is None:
+            if leaf == ZERO_LEAF:
+                return
+            # setdefault: two threads may reach the same page for the first time.
+            page = self._pages.setdefault(index // _PAGE, bytearray(_ZERO_PAGE))
+        at = index % _PAGE * DIGEST
+        page[at : at + DIGEST] = leaf
+
+    def page(self, number: int) -> bytes | bytearray:
+        """The leaves of a page, without those past the end."""
+        count = min(_PAGE, self.count - number * _PAGE)
+        page = self._pages.get(number, _ZERO_PAGE)
+        return page if count == _PAGE else page[: count * DIGEST]
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are."""
+        return -(-self.count // _PAGE)
+
+    def root(self) -> bytes:
+        """SHA-256 over all leaves."""
+        total = hashlib.sha256()
+        for number in range(self.pages):
+            total.update(self.page(number))
+        return total.digest()
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """(first, count) of the runs of leaves that are not zero leaves."""
+        first = end = -1
+        for number in sorted(self._pages):
+            for index in range(number * _PAGE, min((number + 1) * _PAGE, self.count)):
+                if self[index] == ZERO_LEAF:
+                    continue
+                if index != end:
+                    if end > first:
+                        yield first, end - first
+                    first = index
+                end = index + 1
+        if end > first:
+            yield first, end - first
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A disk's virtual size in bytes, its leaves and their root."""
+
+    size: int
+    leaves: Leaves
+    root: bytes
+
+    @classmethod
+    def of(cls, size: int, leaves: Leaves) -> Self:
+        """The manifest of `leaves`, root included."""
+        return cls(size, leaves, leaves.root())
+
+    @property
+    def block_size(self) -> int:
+        """Bytes of a leaf's block."""
+        return BLOCK
+
+    def padded(self, size: int) -> Self:
+        """The manifest of the same disk with zeros behind it, `size` bytes in all."""
+        leaves = Leaves(-(-size // BLOCK))
+        for first, count in self.leaves.runs():
+            for index in range(first, first + count):
+                leaves[index] = self.leaves[index]
+        return self.of(size, leaves)
+
+    def save(self, path: Path) -> None:
+        """Write the manifest to `path`, whole or not at all: only leaves of data are kept."""
+        runs = list(self.leaves.runs())
+        header = {"size": self.size, "block": BLOCK, "root": self.root.hex(), "runs": runs}
+        partial = path.with_name(path.name + ".partial")
+        with open(partial, "wb") as file:
+            file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+            for first, count in runs:
+                file.writelines(self.leaves[index] for index in range(first, first + count))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a manifest. Raises `ManifestError` unless it is whole and its root is right."""
+        try:
+            with open(path, "rb") as file:
+                magic, line, digests = file.readline(64), file.readline(_MAX_HEADER), file.read()
+        except OSError as error:
+            detail = error.strerror or type(error).__name__
+            raise UnreadableError(file=str(path), offset=0, detail=detail) from error
+        if magic != _MAGIC:
+            raise ManifestError(file=str(path), detail="it has not the form of one")
+        try:
+            size, root, leaves = _decoded(line, digests)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ManifestError(
+                file=str(path), detail=f"its header is damaged ({error})"
+            ) from error
+        if leaves.root() != root:
+            raise ManifestError(file=str(path), detail="its root is not that of its leaves")
+        return cls(size, leaves, root)
+
+
+def _decoded(line: bytes, digests: bytes) -> tuple[int, bytes, Leaves]:
+    header = json.loads(line)
+    size = int(header["size"])
+    if not 0 < size <= MAX_SIZE or header["block"] != BLOCK:
+        raise ValueError("size or block size")
+    leaves = Leaves(-(-size // BLOCK))
+    at = end = 0
+    for first, count in header["runs"]:
+        if not end <= first < first + count <= leaves.count:
+            raise ValueError("runs out of order")
+        end = first + count
+        for index in range(first, end):
+            leaf = digests[at : at + DIGEST]
+            if len(leaf) != DIGEST:
+                raise ValueError("leaves are missing")
+            leaves[index] = leaf
+            at += DIGEST
+    if at != len(digests):
+        raise ValueError("leaves are left over")
+    return size, bytes.fromhex(header["root"]), leaves
+
+
+def compare(old: Manifest, new: Manifest) -> Iterator[int]:
+    """Byte offsets of the blocks that differ, in order; a block that one has alone differs."""
+    shared = min(old.leaves.count, new.leaves.count)
+    for number in range(-(-shared // _PAGE)):
+        if old.leaves.page(number) == new.leaves.page(number):
+            continue
+        for index in range(number * _PAGE, min((number + 1) * _PAGE, shared)):
+            if old.leaves[index] != new.leaves[index]:
+                yield index * BLOCK
+    for index in range(shared, max(old.leaves.count, new.leaves.count)):
+        yield index * BLOCK

@@ -1,0 +1,1 @@
+"""qcow2, the format of QEMU and of Nutanix AHV."""

@@ -1,0 +1,77 @@
+"""Writing qcow2 version 3: clusters of 64 KiB, no compression, no backing file."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from imageport.disk.allocating import AllocatingWriter
+from imageport.disk.base import KIB
+from imageport.disk.qcow2 import layout
+from imageport.model.target import DiskFormat
+
+CLUSTER_BITS = 16
+CLUSTER = 64 * KIB
+_L2_ENTRIES = CLUSTER // 8
+_REFCOUNT_ORDER = 4
+_REFCOUNTS_PER_BLOCK = CLUSTER // 2
+
+
+class Qcow2Writer(AllocatingWriter):
+    """A qcow2 file: header, L1 table, data, and at the end L2 tables and refcounts.
+
+    Every cluster of the file is used exactly once, so that each refcount is 1.
+    """
+
+    format: ClassVar[DiskFormat] = DiskFormat.QCOW2
+
+    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+        """Create the file for a disk of `size` bytes, whole sectors."""
+        super().__init__(path, size, block=CLUSTER, page=_L2_ENTRIES, resume=resume)
+        self._l1_entries = -(-size // (CLUSTER * _L2_ENTRIES))
+        l1_clusters = -(-self._l1_entries * 8 // CLUSTER)
+        self.place_blocks(CLUSTER * (1 + l1_clusters), CLUSTER)
+
+    def write_tables(self) -> None:
+        """See `AllocatingWriter.write_tables`."""
+        l1 = [0] * self._l1_entries
+        for number, page in self.positions.pages():
+            l1[number] = self.next | layout.COPIED
+            copied = (position and position | layout.COPIED for position in page)
+            self.file.write(self.next, _big_endian("Q", copied))
+            self.next += CLUSTER
+        table_offset, table_clusters = self._write_refcounts()
+        self.file.truncate(self.next)
+        self.file.write(CLUSTER, _big_endian("Q", l1))
+        self.file.write(0, self._header(table_offset, table_clusters))
+
+    def _write_refcounts(self) -> tuple[int, int]:
+        """Write refcount blocks and their table; the table's offset and number of clusters."""
+        used = self.next // CLUSTER
+        blocks = tables = 0
+        while (total := used + blocks + tables) > blocks * _REFCOUNTS_PER_BLOCK:
+            blocks = -(-total // _REFCOUNTS_PER_BLOCK)
+            tables = -(-blocks * 8 // CLUSTER)
+        offsets = range(self.next, self.next + blocks * CLUSTER, CLUSTER)
+        for index, offset in enumerate(offsets):
+            count = max(0, min(_REFCOUNTS_PER_BLOCK, total - index * _REFCOUNTS_PER_BLOCK))
+            self.file.write(offset, _big_endian("H", [1] * count))
+        table_offset = self.next + blocks * CLUSTER
+        self.file.write(table_offset, _big_endian("Q", offsets))
+        self.next = table_offset + tables * CLUSTER
+        return table_offset, tables
+
+    def _header(self, table_offset: int, table_clusters: int) -> bytes:
+        fields = (layout.MAGIC, 3, 0, 0, CLUSTER_BITS, self.size, 0, self._l1_entries, CLUSTER)
+        head = layout.V2_STRUCT.pack(*fields, table_offset, table_clusters, 0, 0)
+        return head + layout.V3_STRUCT.pack(0, 0, 0, _REFCOUNT_ORDER, layout.V3_HEADER_SIZE)
+
+
+def _big_endian(kind: str, values: Iterable[int]) -> bytes:
+    table = array(kind, values)
+    if sys.byteorder == "little":
+        table.byteswap()
+    return table.tobytes()

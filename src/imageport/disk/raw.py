@@ -1,0 +1,84 @@
+"""Raw disks: the bytes as they are, in a file or on a block device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from imageport.disk.base import SECTOR, ZEROS
+from imageport.disk.errors import UnsupportedError
+from imageport.disk.file import ImageFile
+from imageport.disk.mapped import MappedReader, Run, Stored
+from imageport.disk.target import TargetFile
+from imageport.model.target import DiskFormat
+
+
+class RawReader(MappedReader):
+    """A raw disk; holes of the file are its unallocated extents."""
+
+    format: ClassVar[DiskFormat] = DiskFormat.RAW
+
+    def __init__(self, file: ImageFile) -> None:
+        super().__init__(file, file.size)
+
+    def own_runs(self, start: int, end: int) -> Iterator[Run]:
+        """See `MappedReader.own_runs`."""
+        yield Stored(start, end - start, self.file, start)
+
+
+class RawWriter:
+    """A `ResumableWriter` of a sparse raw file."""
+
+    format: ClassVar[DiskFormat] = DiskFormat.RAW
+    zeroed: ClassVar[bool] = True
+    ordered: ClassVar[bool] = False
+
+    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+        """Create the file for a disk of `size` bytes, whole sectors."""
+        if size <= 0 or size % SECTOR:
+            feature = f"a virtual size of {size} bytes in {self.format}"
+            raise UnsupportedError(file=str(path), feature=feature)
+        self.size = size
+        self.name = str(path)
+        self.file = TargetFile(path, resume=resume)
+        self.file.truncate(size)
+
+    def place(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """(position in the file, length) of the pieces of a range."""
+        yield offset, length
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """See `DiskWriter.write`."""
+        self.file.write(offset, data)
+
+    def zero(self, offset: int, length: int) -> None:
+        """See `DiskWriter.zero`."""
+        for at in range(offset, offset + length, len(ZEROS)):
+            self.file.write(at, ZEROS[: offset + length - at])
+
+    def finish(self) -> None:
+        """See `DiskWriter.finish`."""
+        self.file.complete()
+
+    def abort(self) -> None:
+        """See `DiskWriter.abort`."""
+        self.file.discard()
+
+    def restart(self) -> None:
+        """See `ResumableWriter.restart`."""
+        self.file.truncate(0)
+        self.file.truncate(self.size)
+
+    def sync(self) -> None:
+        """See `ResumableWriter.sync`."""
+        self.file.sync()
+
+    def suspend(self) -> None:
+        """See `ResumableWriter.suspend`."""
+        self.file.sync()
+        self.file.close()
+
+    def read_back(self, offset: int, view: memoryview) -> bool:
+        """See `ResumableWriter.read_back`."""
+        return self.file.read(offset, view)

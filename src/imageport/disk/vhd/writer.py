@@ -1,0 +1,109 @@
+"""Writing fixed and dynamic VHD files."""
+
+from __future__ import annotations
+
+import sys
+import time
+from array import array
+from pathlib import Path
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+from imageport.disk.allocating import AllocatingWriter
+from imageport.disk.base import KIB, MIB, SECTOR
+from imageport.disk.errors import UnsupportedError
+from imageport.disk.raw import RawWriter
+from imageport.disk.vhd.layout import (
+    DEFAULT_BLOCK,
+    EPOCH,
+    FOOTER_SIZE,
+    HEADER_SIZE,
+    MAX_SIZE,
+    NO_OFFSET,
+    UNUSED_BLOCK,
+    DiskType,
+    DynamicHeader,
+    Footer,
+    geometry,
+)
+from imageport.model.target import DiskFormat
+
+ALIGNMENT = 4 * KIB
+"""A block's data begins at a multiple of this, as XenServer's own files have it."""
+
+
+def _footer(size: int, disk_type: DiskType, data_offset: int) -> bytes:
+    footer = Footer(
+        disk_type=disk_type,
+        current_size=size,
+        original_size=size,
+        data_offset=data_offset,
+        unique_id=uuid4(),
+        timestamp=int(time.time()) - EPOCH,
+        geometry=geometry(size),
+    )
+    return footer.pack()
+
+
+class FixedVhdWriter(RawWriter):
+    """A fixed VHD as Azure takes it: whole MiB and a footer; sparse on the file system."""
+
+    format: ClassVar[DiskFormat] = DiskFormat.VHD_FIXED
+
+    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+        """Create the file for a disk of `size` bytes, whole MiB."""
+        if size % MIB or size > MAX_SIZE:
+            feature = f"a fixed VHD of {size} bytes (whole MiB, at most {MAX_SIZE})"
+            raise UnsupportedError(file=str(path), feature=feature)
+        super().__init__(path, size, resume=resume)
+
+    def finish(self) -> None:
+        """See `DiskWriter.finish`."""
+        self.file.write(self.size, _footer(self.size, DiskType.FIXED, NO_OFFSET))
+        super().finish()
+
+
+class DynamicVhdWriter(AllocatingWriter):
+    """A dynamic VHD of 2 MiB blocks."""
+
+    format: ClassVar[DiskFormat] = DiskFormat.VHD
+
+    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+        """Create the file for a disk of `size` bytes, whole sectors."""
+        super().__init__(path, size, block=DEFAULT_BLOCK, resume=resume)
+        self._bitmap = b"\xff" * (DEFAULT_BLOCK // SECTOR // 8)
+        self._entries = -(-size // DEFAULT_BLOCK)
+        self._table_offset = FOOTER_SIZE + HEADER_SIZE
+        table_end = self._table_offset + self._entries * 4 + len(self._bitmap)
+        first = -(-table_end // ALIGNMENT) * ALIGNMENT
+        self.place_blocks(first, DEFAULT_BLOCK + ALIGNMENT)
+
+    @classmethod
+    def max_size(cls) -> int:
+        """See `AllocatingWriter.max_size`."""
+        return MAX_SIZE
+
+    def write_tables(self) -> None:
+        """See `AllocatingWriter.write_tables`."""
+        table = array("I", [UNUSED_BLOCK]) * self._entries
+        for block, position in self.positions.items():
+            start = position - len(self._bitmap)
+            self.file.write(start, self._bitmap)
+            table[block] = start // SECTOR
+        if sys.byteorder == "little":
+            table.byteswap()
+        footer = _footer(self.size, DiskType.DYNAMIC, FOOTER_SIZE)
+        header = DynamicHeader(
+            table_offset=self._table_offset,
+            entries=self._entries,
+            block_size=DEFAULT_BLOCK,
+            parent_id=UUID(int=0),
+            parent_timestamp=0,
+            parent_name="",
+            locators=(),
+        )
+        packed = table.tobytes()
+        padding = b"\xff" * (-len(packed) % SECTOR)
+        self.file.write(0, footer + header.pack() + packed + padding)
+        self.file.truncate(self.next)
+        self.file.write(self.next, footer)

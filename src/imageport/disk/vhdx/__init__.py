@@ -1,0 +1,1 @@
+"""VHDX, the format of Hyper-V and Citrix Provisioning."""

@@ -1,0 +1,1 @@
+"""VMDK, the format of VMware."""

@@ -1,0 +1,104 @@
+"""What the engine can be told to do. Each command is one function; a registry names them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from imageport.engine.agent import handover
+from imageport.engine.agent.disks import image_disk
+from imageport.engine.agent.folders import DRIVERS, FOLDER
+from imageport.guest.first_boot import collect
+from imageport.guest.inspect import inspect
+from imageport.guest.mount import open_guest
+from imageport.guest.plan import findings, plan
+from imageport.guest.prepare import prepare, verify
+from imageport.model.guest import PrepareOptions
+from imageport.model.target import PROFILES, Provisioning, Target, TargetProfile
+
+
+class Context(Protocol):
+    """How a command tells what it is doing."""
+
+    def progress(self, fraction: float, doing: str) -> None:
+        """`fraction` is between 0 and 1."""
+
+    def log(self, line: str) -> None:
+        """Add a line to the command's log."""
+
+
+class HandOver(Exception):  # noqa: N818  # not an error: how a command says "reboot into the image"
+    """Raised by a command when everything is set for the image to be started."""
+
+
+Args = dict[str, Any]
+
+_KEPT_INSPECTION = FOLDER / "inspection.pickle"
+"""The inspection that a preparation was planned with: after the boot, verify plans with the same."""
+
+
+def inspect_image(args: Args, context: Context) -> Any:
+    """What is inside, what a preparation for `args["target"]` would change, what stands in its way."""
+    with open_guest(image_disk(), writable=False) as guest:
+        context.progress(0.5, "reading the image")
+        inspection = inspect(guest)
+    wish = _wish(args) if "target" in args else None
+    return {
+        "inspection": asdict(inspection),
+        "findings": [asdict(found) for found in (findings(inspection, *wish) if wish else ())],
+        "plan": [asdict(change) for change in (plan(inspection, *wish) if wish else ())],
+    }
+
+
+def prepare_image(args: Args, context: Context) -> Any:
+    """Make the image fit its target, and read back what was changed."""
+
+    def tell(what: str, done: int, total: int) -> None:
+        context.progress(done / total, what)
+        context.log(f"{done}/{total} {what}")
+
+    with open_guest(image_disk(), writable=True) as guest:
+        inspection = inspect(guest)
+        _KEPT_INSPECTION.write_bytes(pickle.dumps(inspection))
+        done = prepare(guest, inspection, *_wish(args), tell)
+    return {"inspection": asdict(inspection), "preparation": asdict(done)}
+
+
+def boot_image(args: Args, context: Context) -> Any:
+    """Start the image's own OS on this machine; ends when the engine is back."""
+    del args
+    disk = image_disk()
+    context.log(f"handing over to {disk} ({handover.firmware()})")
+    handover.set_one_shot(disk)
+    raise HandOver
+
+
+def verify_image(args: Args, context: Context) -> Any:
+    """After the boot: what the guest reported, and whether every change is still in place."""
+    inspection = pickle.loads(_KEPT_INSPECTION.read_bytes())  # noqa: S301  # written by prepare above
+    with open_guest(image_disk(), writable=True) as guest:
+        report = collect(guest)
+        context.progress(0.3, "reading every change back")
+        checks = verify(guest, inspection, *_wish(args))
+    return {
+        "first_boot": asdict(report) if report else None,
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+def _wish(args: Args) -> tuple[TargetProfile, PrepareOptions]:
+    options = PrepareOptions(
+        provisioning=Provisioning(args.get("provisioning", "mcs")),
+        drivers=str(DRIVERS) if DRIVERS.exists() else None,
+    )
+    return PROFILES[Target(args["target"])], options
+
+
+COMMANDS: dict[str, Callable[[Args, Context], Any]] = {
+    "inspect": inspect_image,
+    "prepare": prepare_image,
+    "boot-image": boot_image,
+    "verify": verify_image,
+}

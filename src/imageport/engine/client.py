@@ -1,0 +1,195 @@
+"""Speaks to an engine: mutual TLS, its certificate pinned to the job, commands by id."""
+
+from __future__ import annotations
+
+import ssl
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from imageport.engine.errors import CommandTimeout, EngineRefused, EngineSilent
+from imageport.engine.keys import ENGINE_NAME, JobKeys
+from imageport.model.errors import RemoteError
+
+_POLL_SECONDS = 0.25
+_REQUEST_SECONDS = 10.0
+_TRANSFER_SECONDS = 600.0
+_CONNECT_SECONDS = 1.5
+"""Short: a forwarder in between may take our connection long before the engine is there to answer,
+and only a new attempt finds out at once that it is."""
+
+OnProgress = Callable[[float | None, str], None]
+"""Called with the command's fraction done (or None) and what it is doing."""
+
+
+class EngineStatus(BaseModel):
+    """What `GET /v1/status` says; `uptime` in seconds."""
+
+    version: str
+    job: str
+    boot_id: str
+    uptime: float
+    commands: list[str]
+
+
+class CommandStatus(BaseModel):
+    """What `GET /v1/commands/{id}` says; times in seconds since the epoch."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    name: str
+    state: str
+    progress: float | None = None
+    doing: str = ""
+    log: list[str] = []
+    result: Any = None
+    error: dict[str, Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in ("succeeded", "failed")
+
+
+class EngineClient:
+    """One engine, at `address` (`host:port`), with one job's keys."""
+
+    def __init__(self, address: str, keys: JobKeys) -> None:
+        self.address = address
+        # trust_env=False: a proxy or CA from the environment has no business between us and it.
+        self._http = httpx.Client(
+            base_url=f"https://{address}",
+            verify=_tls(keys),
+            timeout=httpx.Timeout(_REQUEST_SECONDS, connect=_CONNECT_SECONDS),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def status(self) -> EngineStatus | None:
+        """Its status, or None while it does not answer."""
+        answer = self._call("GET", "/v1/status")
+        return None if answer is None else EngineStatus.model_validate(answer)
+
+    def wait_up(self, seconds: float, *, alive: Callable[[], bool] = lambda: True) -> EngineStatus:
+        """Wait until it answers. `alive` says whether its machine still runs.
+
+        Raises EngineSilent.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and alive():
+            status = self.status()
+            if status:
+                return status
+            time.sleep(_POLL_SECONDS)
+        raise EngineSilent(address=self.address, seconds=seconds)
+
+    def ask(self, id: str, name: str, args: dict[str, Any]) -> None:
+        """Start a command; the same id again changes nothing.
+
+        Raises RemoteError when the engine refuses, EngineSilent when it does not answer.
+        """
+        deadline = time.monotonic() + _REQUEST_SECONDS
+        while self._call("PUT", f"/v1/commands/{id}", {"name": name, "args": args}) is None:
+            if time.monotonic() > deadline:
+                raise EngineSilent(address=self.address, seconds=_REQUEST_SECONDS)
+            time.sleep(_POLL_SECONDS)
+
+    def send_drivers(self, folder: Path) -> None:
+        """Give the engine a driver library: a folder laid out as virtio-win's.
+
+        Raises RemoteError, EngineSilent or EngineRefused.
+        """
+        with tempfile.TemporaryFile() as spool:
+            with tarfile.open(fileobj=spool, mode="w") as archive:
+                archive.add(folder, arcname=".", filter=_driver_file)
+            spool.seek(0)
+            try:
+                answer = self._http.put(
+                    "/v1/drivers",
+                    content=spool.read(),
+                    timeout=_TRANSFER_SECONDS,
+                    extensions={"sni_hostname": ENGINE_NAME},
+                )
+            except httpx.TransportError as error:
+                raise EngineSilent(address=self.address, seconds=_TRANSFER_SECONDS) from error
+        self._understood(answer)
+
+    def command(self, id: str) -> CommandStatus | None:
+        """A command's status, or None while the engine does not answer."""
+        answer = self._call("GET", f"/v1/commands/{id}")
+        return None if answer is None else CommandStatus.model_validate(answer)
+
+    def run(
+        self,
+        id: str,
+        name: str,
+        args: dict[str, Any],
+        *,
+        seconds: float,
+        on_progress: OnProgress = lambda fraction, doing: None,
+    ) -> Any:
+        """Run a command to its end and return its result.
+
+        Raises RemoteError with the command's own error, or CommandTimeout.
+        """
+        self.ask(id, name, args)
+        deadline = time.monotonic() + seconds
+        doing = "silent"
+        while time.monotonic() < deadline:
+            status = self.command(id)
+            if status and status.ended:
+                if status.error:
+                    raise RemoteError.from_dict(status.error)
+                return status.result
+            if status:
+                doing = status.doing or "starting"
+                on_progress(status.progress, doing)
+            time.sleep(_POLL_SECONDS)
+        raise CommandTimeout(name=name, seconds=seconds, doing=doing)
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The answer's JSON, or None when nobody answers (a machine starts, or is the image's)."""
+        try:
+            answer = self._http.request(
+                method, path, json=body, extensions={"sni_hostname": ENGINE_NAME}
+            )
+        except httpx.TransportError:
+            return None
+        return self._understood(answer)
+
+    def _understood(self, answer: httpx.Response) -> Any:
+        if answer.is_success:
+            return answer.json()
+        if answer.status_code == httpx.codes.CONFLICT:
+            raise RemoteError.from_dict(answer.json())
+        raise EngineRefused(address=self.address, status=answer.status_code, body=answer.text)
+
+
+def _driver_file(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """What of a driver library is sent: folders, and files that Windows installs drivers from."""
+    wanted = member.isdir() or member.name.lower().endswith((".inf", ".sys", ".cat", ".dll", ".exe"))
+    return member if wanted else None
+
+
+def _tls(keys: JobKeys) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=keys.authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    with tempfile.TemporaryDirectory() as folder:
+        # Python's ssl module reads keys from files alone.
+        chain = Path(folder, "client.pem")
+        chain.touch(mode=0o600)
+        chain.write_text(keys.client_certificate + keys.client_key)
+        context.load_cert_chain(chain)
+    return context

@@ -1,0 +1,1 @@
+"""Builds the engine image: one small Debian disk that starts on BIOS and UEFI, everywhere."""

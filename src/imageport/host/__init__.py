@@ -1,0 +1,1 @@
+"""What this computer gives: folders, tools, locks. Standard library only."""

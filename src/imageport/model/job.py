@@ -1,0 +1,26 @@
+"""A migration as it was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imageport.model.target import Firmware, Provisioning, Target
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateRequest:
+    """One image to one target. Paths are absolute; times in seconds.
+
+    `firmware` is None when the image's partition table says it. `try_untouched` boots the image as
+    it is on the target's hardware first, so that the proof shows what the migration changed.
+    `drivers` is a driver library for Windows guests: a folder laid out as virtio-win's.
+    """
+
+    source: str
+    target: Target
+    output: str
+    provisioning: Provisioning = Provisioning.MCS
+    firmware: Firmware | None = None
+    drivers: str | None = None
+    try_untouched: bool = True
+    boot_seconds: float = 900.0

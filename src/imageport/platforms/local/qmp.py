@@ -1,0 +1,60 @@
+"""QEMU's machine protocol, as much as the local platform needs (QEMU, docs/interop/qmp-spec.rst)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any, Self
+
+_SECONDS = 20.0
+
+
+class QmpError(Exception):
+    """QEMU refused a command, or hung up."""
+
+
+class Qmp:
+    """One connection to a machine's QMP socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(_SECONDS)
+        # A socket's path may have 107 bytes at most, ours may be longer: go through its folder.
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            self._socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+        self._file = self._socket.makefile("rw")
+        self._read()
+        self("qmp_capabilities")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def __call__(self, command: str, **arguments: Any) -> Any:
+        """Run a command and return what it answers; events in between are passed over.
+
+        Raises QmpError.
+        """
+        self._file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._file.flush()
+        while True:
+            said = self._read()
+            if "error" in said:
+                raise QmpError(said["error"]["desc"])
+            if "return" in said:
+                return said["return"]
+
+    def _read(self) -> dict[str, Any]:
+        line = self._file.readline()
+        if not line:
+            raise QmpError("QEMU hung up")
+        said: dict[str, Any] = json.loads(line)
+        return said
