@@ -77,6 +77,9 @@ _LEASE: Final = """#!/bin/busybox sh
 /bin/busybox ip address add "$ip/${mask:-24}" dev "$interface"
 echo "$ip" > /tmp/address
 """
+_FOLDERS: Final = """
+    bin sbin dev proc sys tmp usr/bin lib/modules etc/acpi/PWRF var/log var/run
+"""
 _SCRIPTS: Final = {"init": _INIT, "lease.sh": _LEASE, "etc/acpi/PWRF/00000080": _POWER_BUTTON}
 
 
@@ -106,17 +109,7 @@ def _build(made: Path) -> None:
 
 
 def _skeleton(tree: Path) -> None:
-    for name in (
-        "bin",
-        "dev",
-        "proc",
-        "sys",
-        "tmp",
-        "usr/bin",
-        "lib/modules",
-        "sbin",
-        "etc/acpi/PWRF",
-    ):
+    for name in _FOLDERS.split():
         (tree / name).mkdir(parents=True)
     # Where the kernel looks for whatever it finds missing: a character set, say.
     (tree / "sbin/modprobe").symlink_to("/bin/busybox")
