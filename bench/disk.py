@@ -1,18 +1,19 @@
 """Reading, hashing and converting disks beside qemu-img: `python bench/disk.py FOLDER [GIB]`.
 
-Prints, for each case, the median of three runs in seconds, the ratio to qemu-img in the same
-run (higher is better), the peak memory of the process, and the size of the file written.
+Prints, for each case, the medians of three runs in seconds, the ratios to qemu-img in the same run
+by the clock and by processor time (higher is better), the peak memory in MiB, and the size of the
+file written as a ratio to qemu-img's.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from imageport.disk.base import MIB, DiskReader
@@ -41,24 +42,28 @@ TARGETS = (
 )
 
 
+def system_files() -> Iterator[bytes]:
+    """Pieces of 1 MiB of the files of this system, again and again: what real disks hold."""
+    while True:
+        for folder in ("/usr/lib", "/usr/bin", "/usr/share"):
+            for path in sorted(Path(folder).rglob("*")):
+                if path.is_file() and not path.is_symlink():
+                    data = path.read_bytes()
+                    yield from (data[at : at + MIB] for at in range(0, len(data), MIB))
+
+
 def make_source(path: Path, gib: float) -> None:
-    """A disk half full: text-like, noise and zeros in pieces of 256 KiB to 16 MiB."""
-    source, size = random.Random(1), int(gib * 1024) * MIB
-    words = [source.randbytes(source.randrange(3, 9)) for _ in range(4000)]
-    text = b"".join(source.choice(words) for _ in range(400_000))
+    """A disk half full of system files, in runs of 16 MiB with holes and zeros between them."""
+    size = int(gib * 1024) * MIB
     with open(path, "wb") as file:
         file.truncate(size)
-        at = 0
-        while at < size:
-            length = min(source.randrange(1, 64) * 256 * 1024, size - at)
-            file.seek(at)
-            match source.randrange(4):
-                case 0:
-                    file.write(source.randbytes(length))
-                case 1:
-                    start = source.randrange(len(text))
-                    file.write((text[start:] + text * (length // len(text) + 1))[:length])
-            at += length
+        pieces = system_files()
+        for number, start in enumerate(range(0, size, 32 * MIB)):
+            file.seek(start)
+            while (room := min(start + 16 * MIB, size) - file.tell()) > 0:
+                file.write(next(pieces)[:room])
+            if number % 4 == 0:
+                file.write(bytes(4 * MIB))
 
 
 def discard(reader: DiskReader) -> None:
@@ -75,8 +80,17 @@ def discard(reader: DiskReader) -> None:
     run_parallel(requests(reader), start_worker, default_workers())
 
 
-def in_child(work: Callable[[], None]) -> tuple[float, float]:
-    """Seconds and peak MiB of `work` in a process of its own."""
+@dataclass(frozen=True)
+class Run:
+    """What a process took: seconds by the clock and of the processor, and peak MiB."""
+
+    seconds: float
+    cpu: float
+    peak: float
+
+
+def in_child(work: Callable[[], None]) -> Run:
+    """Run `work` in a process of its own."""
     started = time.monotonic()
     pid = os.fork()
     if not pid:
@@ -88,38 +102,41 @@ def in_child(work: Callable[[], None]) -> tuple[float, float]:
             os._exit(status)
     _, status, usage = os.wait4(pid, 0)
     assert status == 0
-    return time.monotonic() - started, usage.ru_maxrss / 1024
+    seconds = time.monotonic() - started
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def qemu(*argv: str | Path) -> Callable[[], None]:
-    return lambda: subprocess.run(list(map(str, argv)), check=True, capture_output=True) and None
+    def work() -> None:
+        subprocess.run(list(map(str, argv)), check=True, capture_output=True)
+
+    return work
 
 
 def compare(
     name: str, base: Callable[[], None], own: Callable[[], None], out: Path | None = None
 ) -> None:
     """Run both in turn and print one line."""
-    times: dict[str, list[float]] = {"base": [], "own": []}
+    runs: dict[str, list[Run]] = {"base": [], "own": []}
     sizes: dict[str, int] = {}
-    peak = 0.0
     for _ in range(RUNS):
         for label, work in (("base", base), ("own", own)):
             if out is not None:
                 out.unlink(missing_ok=True)
-            seconds, memory = in_child(work)
-            times[label].append(seconds)
+            runs[label].append(in_child(work))
             sizes[label] = out.stat().st_size if out is not None else 0
-            peak = max(peak, memory) if label == "own" else peak
-    base_time, own_time = (statistics.median(times[label]) for label in ("base", "own"))
-    extra = f"  size x{sizes['own'] / sizes['base']:.2f}" if out is not None else ""
-    ratio = base_time / own_time
-    print(f"{name:28}{base_time:8.2f}{own_time:8.2f}{ratio:8.1f}x{peak:7.0f} MiB{extra}")
+    one, two = (statistics.median(run.seconds for run in runs[label]) for label in runs)
+    cpu_one, cpu_two = (statistics.median(run.cpu for run in runs[label]) for label in runs)
+    peak = max(run.peak for run in runs["own"])
+    size = f"{sizes['own'] / sizes['base']:8.2f}" if out is not None else ""
+    ratios = f"{one / two:7.1f}{cpu_one / cpu_two:7.1f}"
+    print(f"{name:28}{one:7.2f}{two:7.2f}{ratios}{peak:7.0f}{size}", flush=True)
 
 
 def main(folder: Path, gib: float) -> None:
     raw, out = folder / "bench.raw", folder / "bench.out"
     make_source(raw, gib)
-    print(f"{'case':28}{'qemu s':>8}{'own s':>8}{'ratio':>9}{'peak':>7}")
+    print(f"{'case':28}{'qemu s':>7}{'own s':>7}{'x wall':>7}{'x cpu':>7}{'MiB':>7}{'x size':>8}")
     null = ("-n", "-O", "null-co", "null-co://")
     for suffix, driver, options in SOURCES:
         path = raw if driver == "raw" else folder / f"bench.{suffix}"

@@ -10,6 +10,7 @@ from imageport.disk.base import KIB, MIB, ZEROS, DiskReader, DiskWriter, Resumab
 from imageport.disk.errors import CopyCancelledError, TargetTooSmallError, UnsupportedError
 from imageport.disk.journal import Journal
 from imageport.disk.manifest import BLOCK, Leaves, Manifest
+from imageport.disk.sharing import KernelCopy
 from imageport.disk.treehash import REQUEST, Progress, hash_blocks, requests
 from imageport.disk.workers import default_workers, run_parallel
 
@@ -73,6 +74,7 @@ class _Copy:
         self.finished = bytearray(-(-self.leaves.count // 8))
         """A bit for each block that a resumed target holds already."""
         self.on_written: Callable[[int, int], None] = lambda offset, length: None
+        self._kernel = KernelCopy(source, target)
         self._progress, self._cancel = progress, cancel
         self._total = sum(length for _, length in requests(source)) if progress else 0
         self._done = 0
@@ -133,11 +135,15 @@ class _Copy:
             hash_blocks(buffer, offset, length, self.leaves)
             for start, end, is_zero in _spans(buffer, length):
                 if not is_zero:
-                    self.target.write(offset + start, view[start:end])
+                    self._write(offset, view, start, end)
                 elif self.write_zeros:
                     self.target.zero(offset + start, end - start)
             self.on_written(offset, length)
         self._report(length)
+
+    def _write(self, offset: int, view: memoryview, start: int, end: int) -> None:
+        if not self._kernel.copy(offset + start, offset + end):
+            self.target.write(offset + start, view[start:end])
 
     def _is_finished(self, offset: int, length: int) -> bool:
         blocks = range(offset // BLOCK, -(-(offset + length) // BLOCK))

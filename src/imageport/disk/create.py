@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imageport.disk.base import MIB, SECTOR, DiskWriter
+from imageport.disk.device import DeviceWriter
+from imageport.disk.errors import TargetTooSmallError, UnsupportedError
 from imageport.disk.qcow2.writer import Qcow2Writer
 from imageport.disk.raw import RawWriter
 from imageport.disk.vhd.writer import DynamicVhdWriter, FixedVhdWriter
@@ -31,9 +33,22 @@ def granularity(format: DiskFormat) -> int:
 def create_disk(path: Path, format: DiskFormat, size: int, *, resume: bool = False) -> DiskWriter:
     """Create a disk for at least `size` bytes, rounded up to what the format allows.
 
-    The file is `PATH.partial` until it is finished. With `resume`, one that an earlier process left
+    A block device takes a raw disk; it is written to in place, with nothing to roll back. A file is
+    `PATH.partial` until it is finished. With `resume`, one that an earlier process left
     behind (see `copy`) is gone on with where the format allows it. A VHDX of another block size
     than the default is made with `VhdxWriter` itself. Raises `DiskError`.
     """
+    if path.is_block_device():
+        return _open_device(path, format, size)
     unit = granularity(format)
     return _WRITERS[format](path, -(-size // unit) * unit, resume)
+
+
+def _open_device(path: Path, format: DiskFormat, size: int) -> DiskWriter:
+    if format is not DiskFormat.RAW:
+        raise UnsupportedError(file=str(path), feature=f"a {format} image on a block device")
+    writer = DeviceWriter(path)
+    if writer.size < size:
+        writer.abort()
+        raise TargetTooSmallError(file=str(path), size=writer.size, needed=size)
+    return writer

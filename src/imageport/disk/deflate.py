@@ -35,3 +35,13 @@ def deflate(data: memoryview) -> bytes:
     """`data` as a zlib stream."""
     packed: bytes = zlib.compress(data, LEVEL)
     return packed
+
+
+def deflate_part(data: memoryview) -> bytes:
+    """`data` as a part of a raw stream that ends at a byte: parts may be made in any order."""
+    packer = zlib.compressobj(LEVEL, plain_zlib.DEFLATED, -plain_zlib.MAX_WBITS)
+    return bytes(packer.compress(data) + packer.flush(plain_zlib.Z_SYNC_FLUSH))
+
+
+END_OF_PARTS = b"\x03\x00"
+"""An empty last block, which ends a stream of parts."""
