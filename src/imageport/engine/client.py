@@ -138,10 +138,12 @@ class EngineClient:
         args: dict[str, Any],
         *,
         seconds: float,
+        alive: Callable[[], None] = lambda: None,
         on_progress: OnProgress = lambda fraction, doing: None,
     ) -> Any:
         """Run a command to its end and return its result.
 
+        `alive` is asked when the engine does not answer, and raises when it never will again.
         Raises RemoteError with the command's own error, or CommandTimeout.
         """
         self.ask(id, name, args)
@@ -156,6 +158,8 @@ class EngineClient:
             if status:
                 doing = status.doing or "starting"
                 on_progress(status.progress, doing)
+            else:
+                alive()
             time.sleep(_POLL_SECONDS)
         raise CommandTimeout(name=name, seconds=seconds, doing=doing)
 

@@ -25,6 +25,16 @@ class Handover(StrEnum):
     the image's disk alone, deleted when it has restarted or stopped, and the engine's made again."""
 
 
+class Role(StrEnum):
+    """What a machine of a job is for."""
+
+    ENGINE = "engine"
+    IMAGE = "image"
+    """Starts the prepared image alone (`Handover.RECREATE`)."""
+    UNTOUCHED = "untouched"
+    """Starts the source as it is; what it writes is thrown away."""
+
+
 @dataclass(frozen=True, slots=True)
 class DiskRef:
     """A disk as the platform knows it; here a file and its format."""
@@ -35,12 +45,11 @@ class DiskRef:
 
 @dataclass(frozen=True, slots=True)
 class EngineVm:
-    """An engine's machine: who owns it, where its agent answers, how it hands over."""
+    """An engine's machine: who owns it, and where its agent answers."""
 
     job: str
     address: str
     """`host:port` of the agent's HTTPS."""
-    handover: Handover
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,9 @@ class Leftover:
 class Platform(Protocol):
     """The verbs."""
 
+    def handover(self, firmware: Firmware) -> Handover:
+        """How an image with `firmware` gets the engine's machine."""
+
     def create_engine(
         self, job: str, image: DiskRef, firmware: Firmware, boot_data: str
     ) -> EngineVm:
@@ -75,20 +87,24 @@ class Platform(Protocol):
         `boot_data` is the text that the agent reads at its start (secret). Raises MachineDied.
         """
 
-    def engine_alive(self, vm: EngineVm) -> bool:
-        """Whether the engine's machine is there and runs, whoever has it at the moment."""
+    def find_engine(self, job: str) -> EngineVm | None:
+        """The engine's machine of `job`, if it runs, whoever has it at the moment."""
 
-    def reset_engine(self, vm: EngineVm) -> None:
-        """A hard reset: the engine is back afterwards, whatever ran."""
+    def reset_engine(self, job: str) -> None:
+        """A hard reset: the engine is back afterwards, whatever ran. Raises MachineDied."""
 
-    def console(self, job: str) -> Console:
-        """What the job's present machine shows."""
+    def console(self, job: str, role: Role) -> Console:
+        """What a machine of the job shows, or showed before it ended."""
 
-    def start_image(self, job: str, image: DiskRef, firmware: Firmware) -> None:
-        """RECREATE only: delete the engine's machine, make one that starts `image`."""
+    def start(self, job: str, role: Role, disk: DiskRef, firmware: Firmware) -> None:
+        """Start a machine of `disk` alone, in the place of the job's others (but `UNTOUCHED`, which
+        runs beside the engine). A restart that it asks for ends it. Raises MachineDied."""
 
-    def image_ended(self, job: str) -> bool:
-        """RECREATE only: whether the machine of `start_image` has restarted, stopped or died."""
+    def ended(self, job: str, role: Role) -> bool:
+        """Whether the machine of `start` is not there, or has restarted, stopped or died."""
+
+    def stop(self, job: str, role: Role) -> None:
+        """End a machine, if it runs."""
 
     def release(self, job: str) -> None:
         """Delete every machine made for the job. Safe to repeat."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from imageport.host.errors import ToolMissing
 from imageport.host.run import tool_environment
 from imageport.model.target import DiskFormat, Firmware
-from imageport.platforms.base import DiskRef
+from imageport.platforms.base import DiskRef, Role
 from imageport.platforms.errors import MachineDied
 from imageport.platforms.local.accel import QEMU, Accelerator
 from imageport.platforms.local.hardware import Hardware, disk_devices
@@ -46,15 +46,13 @@ QEMU_FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """One machine: `role` is `engine`, `image` or `untouched`; disks in boot order.
+    """What a machine is made of; disks in boot order.
 
     `memory` in MiB. `boot_data` is a file for the agent, given by firmware configuration.
     `forward` opens one HTTPS port of the machine to this computer; nothing else gets in or out.
     `forget_writes` throws away what the machine writes. `stop_on_reboot` ends it instead.
     """
 
-    job: str
-    role: str
     hardware: Hardware
     firmware: Firmware
     disks: tuple[DiskRef, ...]
@@ -68,7 +66,7 @@ class MachineSpec:
 class Machine:
     """A machine and the folder of its log, socket and firmware variables."""
 
-    def __init__(self, job: str, role: str, folder: Path) -> None:
+    def __init__(self, job: str, role: Role, folder: Path) -> None:
         self.job = job
         self.role = role
         self.folder = folder
@@ -185,7 +183,7 @@ class Machine:
         hardware = spec.hardware
         return [
             QEMU,
-            *("-name", f"guest={self.name},process=imageport-{spec.role}"),
+            *("-name", f"guest={self.name},process=imageport-{self.role}"),
             *("-machine", str(hardware.chipset), "-accel", accelerator.argument),
             *("-cpu", "host" if accelerator is Accelerator.KVM else "max"),
             *("-smp", "2", "-m", str(spec.memory), "-nodefaults", "-no-user-config"),
@@ -207,7 +205,7 @@ class Machine:
     def _firmware(self, spec: MachineSpec) -> list[str]:
         if spec.firmware is Firmware.BIOS:
             return []
-        variables = self.folder / f"{spec.role}-vars.fd"
+        variables = self.folder / f"{self.role}-vars.fd"
         shutil.copy(_OVMF / "OVMF_VARS_4M.fd", variables)
         code = _OVMF / "OVMF_CODE_4M.fd"
         return [
@@ -216,7 +214,7 @@ class Machine:
         ]
 
 
-def running() -> Iterator[tuple[int, str, str]]:
+def running() -> Iterator[tuple[int, str, Role]]:
     """Every imageport machine on this computer: process id, job, role."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -226,7 +224,7 @@ def running() -> Iterator[tuple[int, str, str]]:
                 continue
             match = next(filter(None, (_NAME.match(argument) for argument in arguments)), None)
             if match and _is_alive(int(entry.name)):
-                yield int(entry.name), match[1], match[2]
+                yield int(entry.name), match[1], Role(match[2])
 
 
 def _is_alive(pid: int) -> bool:

@@ -5,43 +5,56 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from imageport.host.run import run
 from imageport.model.target import DiskFormat, Firmware, Target
-from imageport.platforms.base import Console, DiskRef, EngineVm, Leftover
+from imageport.platforms.base import Console, DiskRef, EngineVm, Handover, Leftover, Role
 from imageport.platforms.errors import MachineDied
-from imageport.platforms.local.accel import Accelerator
+from imageport.platforms.local.accel import accelerator
 from imageport.platforms.local.hardware import hardware_for
 from imageport.platforms.local.machine import Machine, MachineSpec, running
 from imageport.platforms.local.qmp import QmpError
 
 
-class LocalPlatform:
-    """Machines for one target's hardware, in `folder`; the engine starts from `engine_disk`."""
+class EngineFiles(Protocol):
+    """The engine image as the platform needs it: a qcow2 disk, its kernel and initramfs."""
 
-    def __init__(
-        self, target: Target, folder: Path, engine_disk: Path, accelerator: Accelerator
-    ) -> None:
+    @property
+    def disk(self) -> Path: ...
+    @property
+    def kernel(self) -> Path: ...
+    @property
+    def initrd(self) -> Path: ...
+
+
+class LocalPlatform:
+    """Machines for one target's hardware, with `folder` for their logs and sockets."""
+
+    def __init__(self, target: Target, folder: Path, engine: EngineFiles) -> None:
         self._target = target
         self._folder = folder
-        self._engine_disk = engine_disk
-        self._accelerator = accelerator
+        self._engine = engine
+        self._accelerator = accelerator(engine.kernel, engine.initrd)
+
+    def handover(self, firmware: Firmware) -> Handover:
+        """See `base.Platform`."""
+        return hardware_for(self._target, firmware).handover
 
     def create_engine(
         self, job: str, image: DiskRef, firmware: Firmware, boot_data: str
     ) -> EngineVm:
         """See `base.Platform`."""
-        machine = self._machine(job, "engine")
-        if machine.pid() is None:
-            self._machine(job, "image").stop()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            machine.start(self._engine_spec(job, image, firmware, boot_data), self._accelerator)
-        hardware = hardware_for(self._target, firmware)
-        return EngineVm(job, f"127.0.0.1:{machine.forwarded_port()}", hardware.handover)
+        found = self.find_engine(job)
+        if found:
+            return found
+        self.stop(job, Role.IMAGE)
+        machine = self._machine(job, Role.ENGINE)
+        machine.start(self._engine_spec(image, firmware, boot_data), self._accelerator)
+        return EngineVm(job, f"127.0.0.1:{machine.forwarded_port()}")
 
-    def _engine_spec(
-        self, job: str, image: DiskRef, firmware: Firmware, boot_data: str
-    ) -> MachineSpec:
+    def _engine_spec(self, image: DiskRef, firmware: Firmware, boot_data: str) -> MachineSpec:
+        self._folder.mkdir(parents=True, exist_ok=True)
         secret = self._folder / "boot-data.json"
         secret.touch(mode=0o600)
         secret.write_text(boot_data)
@@ -51,13 +64,11 @@ class LocalPlatform:
             run(
                 [
                     *("qemu-img", "create", "-q", "-f", "qcow2"),
-                    *("-b", self._engine_disk, "-F", "qcow2", partial),
+                    *("-b", self._engine.disk, "-F", "qcow2", partial),
                 ]
             )
             partial.rename(disk)
         return MachineSpec(
-            job,
-            "engine",
             hardware_for(self._target, firmware),
             firmware,
             (DiskRef(disk, DiskFormat.QCOW2), image),
@@ -65,71 +76,72 @@ class LocalPlatform:
             forward=True,
         )
 
-    def engine_alive(self, vm: EngineVm) -> bool:
+    def find_engine(self, job: str) -> EngineVm | None:
         """See `base.Platform`."""
-        return self._machine(vm.job, "engine").pid() is not None
+        machine = self._machine(job, Role.ENGINE)
+        if machine.pid() is None:
+            return None
+        return EngineVm(job, f"127.0.0.1:{machine.forwarded_port()}")
 
-    def reset_engine(self, vm: EngineVm) -> None:
-        """See `base.Platform`. Raises MachineDied when it is gone."""
-        machine = self._machine(vm.job, "engine")
+    def reset_engine(self, job: str) -> None:
+        """See `base.Platform`."""
+        machine = self._machine(job, Role.ENGINE)
         try:
             with machine.qmp() as qmp:
                 qmp("system_reset")
         except (OSError, QmpError) as error:
             raise MachineDied(machine=machine.name, output=str(error)) from error
 
-    def console(self, job: str) -> Console:
+    def console(self, job: str, role: Role) -> Console:
         """See `base.Platform`."""
-        role = next((role for _, owner, role in running() if owner == job), "engine")
         machine = self._machine(job, role)
         return Console(machine.text(), machine.picture())
 
-    def start_image(self, job: str, image: DiskRef, firmware: Firmware) -> None:
+    def start(self, job: str, role: Role, disk: DiskRef, firmware: Firmware) -> None:
         """See `base.Platform`."""
-        self._machine(job, "engine").stop()
+        if role is Role.IMAGE:
+            self.stop(job, Role.ENGINE)
         spec = MachineSpec(
-            job,
-            "image",
             hardware_for(self._target, firmware),
             firmware,
-            (image,),
+            (disk,),
+            forget_writes=role is Role.UNTOUCHED,
             stop_on_reboot=True,
         )
-        self._machine(job, "image").start(spec, self._accelerator)
+        self._machine(job, role).start(spec, self._accelerator)
 
-    def start_untouched(self, job: str, source: DiskRef, firmware: Firmware) -> None:
-        """Start the source as it is on the target's hardware; what it writes is thrown away."""
-        spec = MachineSpec(
-            job,
-            "untouched",
-            hardware_for(self._target, firmware),
-            firmware,
-            (source,),
-            forget_writes=True,
-            stop_on_reboot=True,
-        )
-        self._machine(job, "untouched").start(spec, self._accelerator)
+    def ended(self, job: str, role: Role) -> bool:
+        """See `base.Platform`."""
+        return self._machine(job, role).pid() is None
 
-    def image_ended(self, job: str) -> bool:
-        """See `base.Platform`; true of the untouched source's machine as well."""
-        roles = {role for _, owner, role in running() if owner == job}
-        return not roles & {"image", "untouched"}
+    def stop(self, job: str, role: Role) -> None:
+        """See `base.Platform`."""
+        self._machine(job, role).stop()
 
     def release(self, job: str) -> None:
         """See `base.Platform`."""
-        for _, owner, role in list(running()):
-            if owner == job:
-                self._machine(job, role).stop()
+        release(job)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def leftovers(self, living: Sequence[str]) -> list[Leftover]:
         """See `base.Platform`."""
-        return [
-            Leftover(job, "machine", f"{role} (process {pid})")
-            for pid, job, role in running()
-            if job not in living
-        ]
+        return leftovers(living)
 
-    def _machine(self, job: str, role: str) -> Machine:
+    def _machine(self, job: str, role: Role) -> Machine:
         return Machine(job, role, self._folder)
 
+
+def release(job: str) -> None:
+    """End every machine of a job, without its folder."""
+    for _, owner, role in list(running()):
+        if owner == job:
+            Machine(job, role, Path()).stop()
+
+
+def leftovers(living: Sequence[str]) -> list[Leftover]:
+    """Machines of jobs other than those in `living`."""
+    return [
+        Leftover(job, "machine", f"{role} (process {pid})")
+        for pid, job, role in running()
+        if job not in living
+    ]

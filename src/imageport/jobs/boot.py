@@ -1,0 +1,131 @@
+"""Boots of the image, watched: with the engine's machine handed over, or on machines of their own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from imageport.jobs.engine_work import EngineWork
+from imageport.jobs.errors import BootFailed, BootTimeout
+from imageport.jobs.watch import Evidence, verdict_of
+from imageport.model.proof import Verdict
+from imageport.model.target import Firmware
+from imageport.platforms.base import DiskRef, Handover, Platform, Role
+
+UNTOUCHED_SECONDS = 120.0
+"""How long an untouched image may take to show that it boots, or does not."""
+
+_ENGINE_IS_BACK = "Booting `engine'"
+"""What the engine's boot loader writes to the serial port: from there on the screen is its own."""
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """How long a boot took, in seconds, and what the serial port said meanwhile."""
+
+    seconds: float
+    text: str
+
+
+def boot_image(work: EngineWork, seconds: float) -> Boot:
+    """Let the image's OS run on this hardware until it hands the machine back to the engine.
+
+    Raises BootTimeout or BootFailed when it does not within `seconds`; the engine is back then as
+    well. Raises EngineLost when the machine is gone.
+    """
+    if work.platform.handover(work.firmware) is Handover.RECREATE:
+        return _boot_recreated(work, seconds)
+    return _boot_inside(work, seconds)
+
+
+def _boot_inside(work: EngineWork, seconds: float) -> Boot:
+    job = work.folder.id
+    shown = len(work.platform.console(job, Role.ENGINE).text)
+    began, skip = _began(work.folder.path / f"boot-{work.attempt}", shown)
+    evidence = Evidence(work.folder.evidence, "boot", skip=skip, until=_ENGINE_IS_BACK)
+    id = work.command_id("boot-image")
+    with work.client() as client:
+        client.ask(id, "boot-image", {})
+        while time.time() - began < seconds:
+            text = evidence.look(work.platform.console(job, Role.ENGINE))
+            work.reporter.progress(time.time() - began, 0, last_line(text))
+            work.check_alive()
+            status = client.command(id)
+            if status and status.ended:
+                return Boot(time.time() - began, text)
+            time.sleep(_LOOK_SECONDS)
+        text = evidence.look(work.platform.console(job, Role.ENGINE), every=0)
+        work.platform.reset_engine(job)
+        work.wait_up(client)
+    raise _too_late(seconds, text)
+
+
+def _boot_recreated(work: EngineWork, seconds: float) -> Boot:
+    job, platform = work.folder.id, work.platform
+    began, _ = _began(work.folder.path / f"boot-{work.attempt}", 0)
+    # Text without a machine: it ran already, before this process was started in a killed one's place.
+    if platform.ended(job, Role.IMAGE) and not platform.console(job, Role.IMAGE).text:
+        platform.start(job, Role.IMAGE, work.image, work.firmware)
+    evidence = Evidence(work.folder.evidence, "boot")
+    ended = False
+    while not ended and time.time() - began < seconds:
+        ended = platform.ended(job, Role.IMAGE)
+        text = evidence.look(platform.console(job, Role.IMAGE))
+        work.reporter.progress(time.time() - began, 0, last_line(text))
+        time.sleep(_LOOK_SECONDS)
+    text = evidence.look(platform.console(job, Role.IMAGE), every=0)
+    took = time.time() - began
+    platform.stop(job, Role.IMAGE)
+    work.start()
+    if not ended:
+        raise _too_late(seconds, text)
+    return Boot(took, text)
+
+
+def _began(marker: Path, shown: int) -> tuple[float, int]:
+    """When the boot began (seconds since the epoch), and how much the serial port had said by then.
+
+    Kept in a file, so that a job that was killed and goes on still knows.
+    """
+    if not marker.exists():
+        partial = marker.with_suffix(".part")
+        partial.write_text(f"{time.time()} {shown}")
+        partial.rename(marker)
+    began, skip = marker.read_text().split()
+    return float(began), int(skip)
+
+
+def _too_late(seconds: float, text: str) -> BootTimeout | BootFailed:
+    verdict, reason = verdict_of(text)
+    if verdict is Verdict.DOES_NOT_BOOT:
+        return BootFailed(reason=reason)
+    return BootTimeout(seconds=seconds)
+
+
+def try_untouched(
+    platform: Platform, job: str, source: DiskRef, firmware: Firmware, evidence: Evidence
+) -> tuple[Verdict, str, float]:
+    """Start the source as it is, until it shows whether it boots: verdict, reason, seconds."""
+    platform.start(job, Role.UNTOUCHED, source, firmware)
+    began = time.monotonic()
+    verdict, reason = Verdict.UNDECIDED, ""
+    try:
+        while verdict is Verdict.UNDECIDED and time.monotonic() - began < UNTOUCHED_SECONDS:
+            ended = platform.ended(job, Role.UNTOUCHED)
+            text = evidence.look(platform.console(job, Role.UNTOUCHED))
+            verdict, reason = verdict_of(text)
+            if ended and verdict is Verdict.UNDECIDED:
+                verdict, reason = Verdict.DOES_NOT_BOOT, "the machine restarted or stopped"
+            time.sleep(_LOOK_SECONDS)
+        evidence.look(platform.console(job, Role.UNTOUCHED), every=0)
+    finally:
+        platform.stop(job, Role.UNTOUCHED)
+    return verdict, reason, time.monotonic() - began
+
+
+def last_line(text: str) -> str:
+    """The last line of a console that says something, for a progress line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:60] if lines else "starting"

@@ -1,0 +1,91 @@
+"""What a migration lets its engine do: start, commands by id, found again after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imageport.engine.client import EngineClient
+from imageport.engine.keys import job_keys
+from imageport.jobs.errors import EngineLost
+from imageport.jobs.folder import JobFolder
+from imageport.jobs.report import Reporter
+from imageport.model.target import Firmware
+from imageport.platforms.base import DiskRef, Platform
+
+START_SECONDS = 300.0
+"""An engine starts in seconds; under emulation on a busy computer in a minute."""
+COMMAND_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWork:
+    """One job's engine, with `image` as its second disk.
+
+    `attempt` counts the engines that a job had: commands of a new one are new commands.
+    """
+
+    platform: Platform
+    folder: JobFolder
+    image: DiskRef
+    firmware: Firmware
+    reporter: Reporter
+    attempt: int = 0
+
+    def start(self) -> None:
+        """Make the engine's machine, or find it, and wait until it answers.
+
+        Raises EngineSilent or MachineDied.
+        """
+        keys = job_keys(self.folder.keys, self.folder.id)
+        job = self.folder.id
+        vm = self.platform.create_engine(job, self.image, self.firmware, keys.boot_data(job))
+        with EngineClient(vm.address, keys) as client:
+            self.wait_up(client)
+
+    def wait_up(self, client: EngineClient) -> None:
+        """Wait until the engine answers. Raises EngineSilent."""
+        client.wait_up(
+            START_SECONDS, alive=lambda: self.platform.find_engine(self.folder.id) is not None
+        )
+
+    def send_drivers(self, library: Path) -> None:
+        """Give the engine a driver library for a Windows guest."""
+        with self.client() as client:
+            client.send_drivers(library)
+
+    def run(self, name: str, args: dict[str, Any]) -> Any:
+        """Run a command of the engine to its end; the same again finds what was run before.
+
+        Raises EngineLost when its machine is gone, else RemoteError or CommandTimeout.
+        """
+        with self.client() as client:
+            return client.run(
+                self.command_id(name),
+                name,
+                args,
+                seconds=COMMAND_SECONDS,
+                alive=self.check_alive,
+                on_progress=lambda done, what: self.reporter.progress(done or 0, 1, what),
+            )
+
+    def command_id(self, name: str) -> str:
+        """The id of the one command `name` of this attempt."""
+        return f"{name}-{self.attempt}"
+
+    def check_alive(self) -> None:
+        """Raises EngineLost when the engine's machine is gone."""
+        if self.platform.find_engine(self.folder.id) is None:
+            raise EngineLost(job=self.folder.id)
+
+    @contextmanager
+    def client(self) -> Iterator[EngineClient]:
+        """Speak to the engine as it is. Raises EngineLost when its machine is gone."""
+        vm = self.platform.find_engine(self.folder.id)
+        if vm is None:
+            raise EngineLost(job=self.folder.id)
+        with EngineClient(vm.address, job_keys(self.folder.keys, self.folder.id)) as client:
+            yield client

@@ -1,0 +1,109 @@
+"""Errors of jobs."""
+
+from __future__ import annotations
+
+from imageport.model.errors import ImageportError
+
+
+class SourceChanged(ImageportError):
+    """The source was written to while we read it."""
+
+    code = "job.source-changed"
+    sentence = "{path} changed while it was being migrated."
+    remedy = "Shut the source machine down, or take a snapshot, and run the command again."
+
+
+class OutputExists(ImageportError):
+    """The output is already there."""
+
+    code = "job.output-exists"
+    sentence = "{path} exists already."
+    remedy = "Remove it, or choose another --output."
+
+
+class OutputFolder(ImageportError):
+    """The output cannot be written where it should go."""
+
+    code = "job.output-folder"
+    sentence = "Nothing can be written to the folder {path}: {detail}."
+    remedy = "Choose a folder that exists and that you may write to."
+
+
+class NoSpace(ImageportError):
+    """Not enough free space."""
+
+    code = "job.no-space"
+    sentence = "{path} has {free} bytes free; the migration needs {needed}."
+    remedy = "Free some space there, or choose another folder (--output, or IMAGEPORT_HOME)."
+
+
+class FirmwareUnclear(ImageportError):
+    """The image has no boot code that this computer could start."""
+
+    code = "job.not-bootable"
+    sentence = "{path} has neither an EFI system partition nor boot code for a BIOS."
+    remedy = "Give the image of a machine's system disk, or say --firmware if you know better."
+
+
+class BootTimeout(ImageportError):
+    """The image's OS did not hand the machine back."""
+
+    code = "job.boot-timeout"
+    sentence = "The image did not finish its first boot within {seconds:.0f} s."
+    remedy = "Look at the picture and the serial text that were kept; --boot-timeout allows more."
+
+
+class BootFailed(ImageportError):
+    """The image's OS did not come up, or its first-boot work failed."""
+
+    code = "job.boot-failed"
+    sentence = "The image did not boot as it must: {reason}."
+    remedy = "Look at the picture and the serial text that were kept."
+
+
+class NotVerified(ImageportError):
+    """A change is not in place after the boot."""
+
+    code = "job.not-verified"
+    sentence = "After its boot the image does not hold what was prepared: {failed}."
+    remedy = "Something in the image undoes it at boot; look at the serial text that was kept."
+
+
+class OutputDiffers(ImageportError):
+    """What was read back from the output is not what was written."""
+
+    code = "job.output-differs"
+    sentence = "{path} does not hold what was written to it (content hash {read}, not {written})."
+    remedy = "Check the storage below it; the output was removed."
+
+
+class EngineLost(ImageportError):
+    """The engine's machine went away in the middle of its work."""
+
+    code = "job.engine-lost"
+    sentence = "The engine's machine of the job {job} went away while it worked on the image."
+    remedy = "The job starts that part again by itself; if it happens again, run `imageport doctor`."
+
+
+class ProofBroken(ImageportError):
+    """A proof does not prove."""
+
+    code = "proof.broken"
+    sentence = "The proof does not hold: {path}: {detail}."
+    remedy = "Do not use the output; migrate the image again."
+
+
+class Interrupted(ImageportError):
+    """The user stopped the command."""
+
+    code = "job.interrupted"
+    sentence = "The migration was stopped."
+    remedy = "Everything that it had made was removed; run the command again to start afresh."
+
+
+class Blocked(ImageportError):
+    """Something in the image would make the migration fail."""
+
+    code = "job.blocked"
+    sentence = "The image cannot be migrated to {target}: {reasons}"
+    remedy = "{remedies}"

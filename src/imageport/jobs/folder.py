@@ -1,0 +1,112 @@
+"""One job's folder: everything that it needs to go on after a crash, and nothing else.
+
+    request.json    what was asked for
+    lock            held while a process works on the job
+    state.db        DBOS: which steps have ended, and with what
+    keys.json       the job's keys (mode 0600)
+    work.qcow2      what the migration writes, over the untouched source
+    machine/        sockets and logs of the job's machines
+    evidence/       pictures and serial logs, for the proof
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from imageport.host.home import subfolder
+from imageport.host.lock import is_held
+from imageport.model.job import MigrateRequest
+
+_REQUEST = TypeAdapter(MigrateRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """The folder of the job `id`."""
+
+    id: str
+    path: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on the job."""
+        return self.path / "lock"
+
+    @property
+    def state(self) -> Path:
+        """The workflow's state."""
+        return self.path / "state.db"
+
+    @property
+    def keys(self) -> Path:
+        """The job's keys."""
+        return self.path / "keys.json"
+
+    @property
+    def work_disk(self) -> Path:
+        """The image as the migration changes it."""
+        return self.path / "work.qcow2"
+
+    @property
+    def base_disk(self) -> Path:
+        """A copy of the source, when QEMU cannot read the source itself."""
+        return self.path / "base.raw"
+
+    @property
+    def machine(self) -> Path:
+        """The platform's folder."""
+        return self.path / "machine"
+
+    @property
+    def evidence(self) -> Path:
+        """Pictures and logs."""
+        folder = self.path / "evidence"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def request(self) -> MigrateRequest:
+        """What was asked for."""
+        return _REQUEST.validate_json((self.path / "request.json").read_bytes())
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process works on the job now."""
+        return is_held(self.lock)
+
+    def empty(self) -> None:
+        """Forget everything but the request and the lock."""
+        for path in self.path.iterdir():
+            if path.name not in ("request.json", "lock"):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+    def remove(self) -> None:
+        """Delete all of it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def job_folder(request: MigrateRequest) -> JobFolder:
+    """The folder of the job that `request` is: made, or found again from an earlier, killed run.
+
+    The same request has the same id, so that running a command again goes on with its job.
+    """
+    text = _REQUEST.dump_json(request)
+    id = hashlib.sha256(text).hexdigest()[:12]
+    path = subfolder("jobs", id)
+    partial = path / "request.part"
+    partial.write_bytes(text)
+    partial.rename(path / "request.json")
+    return JobFolder(id, path)
+
+
+def all_jobs() -> list[JobFolder]:
+    """Every job that has a folder."""
+    return [JobFolder(path.name, path) for path in sorted(subfolder("jobs").iterdir())]

@@ -1,0 +1,221 @@
+"""The job `migrate` (SPEC B10), on the local platform: image file in, proven image file out.
+
+    engine      a thin layer over the source; the engine's machine with it; wait until it answers
+    inspect     what is inside, and whether anything stands in the way
+    hash        tree hash of the source
+    untouched   the source as it is on the target's hardware: shows why the migration is needed
+    prepare     every change, read back
+    boot        the image's own OS on this hardware, first-boot work included
+    verify      every change read back again, and the guest's own report
+    write       one pass into the target's format
+    read-back   the output read whole and compared
+    prove       the proof; only now does the output get its name
+
+Each is a step of a durable workflow: what has ended is not done again after a crash. The machine
+itself outlives the process that made it, so a step that was cut off is mostly found done, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dbos import DBOS
+from pydantic import TypeAdapter
+
+from imageport import __version__
+from imageport.disk.open import open_disk
+from imageport.disk.treehash import tree_hash
+from imageport.jobs.boot import Boot, boot_image, try_untouched
+from imageport.jobs.engine_work import EngineWork
+from imageport.jobs.errors import Blocked, BootFailed, EngineLost, NotVerified
+from imageport.jobs.migration import MIGRATIONS, Migration
+from imageport.jobs.output import read_back, unproven, write_output
+from imageport.jobs.proof import write_proof
+from imageport.jobs.watch import Evidence, verdict_of
+from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
+from imageport.model.findings import Finding, Severity
+from imageport.model.guest import Check, FirstBootReport, Inspection, Preparation
+from imageport.model.proof import BootTrial, DiskProof, Proof, Verdict
+from imageport.platforms.base import DiskRef
+
+ATTEMPTS = 3
+"""How often the work on the image is begun when its machine goes away in the middle."""
+
+_INSPECTION = TypeAdapter(Inspection)
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+_PREPARATION = TypeAdapter(Preparation)
+_REPORT = TypeAdapter(FirstBootReport | None)
+_CHECKS = TypeAdapter(tuple[Check, ...])
+
+
+@DBOS.workflow(name="migrate")
+def migrate(job: str) -> Proof:
+    """The workflow; its migration is found by id in `MIGRATIONS`."""
+    run = MIGRATIONS[job]
+    steps = _Steps(run)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            done = steps.work_on_image(attempt)
+            break
+        except EngineLost as lost:
+            if attempt == ATTEMPTS:
+                raise
+            run.reporter.say(f"{lost.message} Starting that part again.")
+    written = run.step("write", lambda: write_output(run.folder, run.report_bytes, run.cancel))
+    output = run.step("read-back", lambda: read_back(run.folder, written, run.report_bytes))
+    return run.step("prove", lambda: steps.prove(output, done))
+
+
+class _Steps:
+    """The steps of one migration; what the first ones found is kept for the later ones."""
+
+    def __init__(self, run: Migration) -> None:
+        self._run = run
+        self._request = run.request
+        self._source = DiskRef(Path(run.request.source), run.source.format)
+        self._source_root = ""
+        self._untouched: BootTrial | None = None
+        self._began = datetime.fromtimestamp((run.folder.path / "request.json").stat().st_mtime, UTC)
+
+    def work_on_image(self, attempt: int) -> dict[str, Any]:
+        """Engine, preparation, boot, verification: begun again from the source by each attempt."""
+        run = self._run
+        run.step("engine", lambda: self._start_engine(attempt), attempt=attempt)
+        work = self._engine(attempt)
+        inspection = run.step("inspect", lambda: self._inspect(work), attempt=attempt)
+        if not self._source_root:
+            self._source_root = run.step("hash", self._hash)
+            if self._request.try_untouched:
+                self._untouched = run.step("untouched", self._try_untouched)
+        preparation = run.step("prepare", lambda: self._prepare(work), attempt=attempt)
+        boot = run.step(
+            "boot", lambda: boot_image(work, self._request.boot_seconds), attempt=attempt
+        )
+        report, checks = run.step("verify", lambda: self._verify(work, boot), attempt=attempt)
+        return {
+            "inspection": inspection,
+            "preparation": preparation,
+            "first_boot": report,
+            "checks_after_boot": checks,
+            "boot": self._trial("boot", Verdict.BOOTS, "first-boot work complete", boot.seconds),
+        }
+
+    def _engine(self, attempt: int) -> EngineWork:
+        run = self._run
+        disk = work_disk(run.folder)
+        return EngineWork(
+            run.platform, run.folder, disk, run.source.firmware, run.reporter, attempt
+        )
+
+    def _start_engine(self, attempt: int) -> None:
+        run = self._run
+        run.platform.release(run.folder.id)
+        make_work_disk(run.folder, base_of(run.folder, self._source.path, run.report_bytes))
+        work = self._engine(attempt)
+        work.start()
+        if self._request.drivers:
+            work.send_drivers(Path(self._request.drivers))
+
+    def _wish(self) -> dict[str, Any]:
+        return {
+            "target": str(self._request.target),
+            "provisioning": str(self._request.provisioning),
+        }
+
+    def _inspect(self, work: EngineWork) -> Inspection:
+        said = work.run("inspect", self._wish())
+        refuse_blockers(_FINDINGS.validate_python(said["findings"]), self._run)
+        return _INSPECTION.validate_python(said["inspection"])
+
+    def _hash(self) -> str:
+        with open_disk(self._source.path) as reader:
+            return tree_hash(reader, self._run.report_bytes).root.hex()
+
+    def _try_untouched(self) -> BootTrial:
+        run = self._run
+        evidence = Evidence(run.folder.evidence, "untouched")
+        verdict, reason, seconds = try_untouched(
+            run.platform, run.folder.id, self._source, run.source.firmware, evidence
+        )
+        run.reporter.say(f"Untouched: {verdict} ({reason})")
+        return self._trial("untouched", verdict, reason, seconds)
+
+    def _trial(self, name: str, verdict: Verdict, reason: str, seconds: float) -> BootTrial:
+        run = self._run
+        evidence = Evidence(run.folder.evidence, name)
+        return BootTrial(
+            run.hardware.name,
+            run.source.firmware,
+            run.hardware.controller,
+            verdict,
+            reason,
+            round(seconds, 1),
+            evidence.picture.name if evidence.picture.exists() else None,
+            evidence.serial.name if evidence.serial.exists() else None,
+        )
+
+    def _prepare(self, work: EngineWork) -> Preparation:
+        return _PREPARATION.validate_python(work.run("prepare", self._wish())["preparation"])
+
+    def _verify(self, work: EngineWork, boot: Boot) -> tuple[FirstBootReport, tuple[Check, ...]]:
+        said = work.run("verify", self._wish())
+        report = _REPORT.validate_python(said["first_boot"])
+        if report is None or not report.complete:
+            _, reason = verdict_of(boot.text)
+            what = "its first-boot work did not run" if report is None else "it was cut off"
+            raise BootFailed(reason=f"{what} ({reason})")
+        bad = [f"{step.name} ended with code {step.exit_code}" for step in report.steps if step.exit_code]
+        checks = _CHECKS.validate_python(said["checks"])
+        bad += [f"{check.what} ({check.seen})" for check in checks if not check.passed]
+        if bad:
+            raise NotVerified(failed="; ".join(bad))
+        self._run.platform.release(self._run.folder.id)
+        return report, checks
+
+    def prove(self, output: DiskProof, done: dict[str, Any]) -> Proof:
+        """Write the proof, then give the output its name."""
+        run = self._run
+        facts = run.source
+        source = DiskProof(
+            self._request.source,
+            facts.format,
+            facts.virtual_size,
+            facts.file_size,
+            self._source_root,
+        )
+        proof = Proof(
+            job=run.folder.id,
+            imageport=__version__,
+            engine=run.engine_key,
+            started=self._began.isoformat(timespec="seconds"),
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+            request=self._request,
+            source=source,
+            output=output,
+            untouched=self._untouched,
+            seconds=dict(run.seconds),
+            **done,
+        )
+        complete = write_proof(proof, run.folder.evidence)
+        path = Path(output.path)
+        if unproven(path).exists():
+            unproven(path).rename(path)
+        return complete
+
+
+def refuse_blockers(findings: tuple[Finding, ...], run: Migration) -> None:
+    """Raises Blocked when anything would make the migration fail; warnings are said."""
+    blockers = [found for found in findings if found.severity is Severity.BLOCKER]
+    if blockers:
+        raise Blocked(
+            target=str(run.request.target),
+            reasons=" ".join(found.sentence for found in blockers),
+            remedies=" ".join(dict.fromkeys(found.remedy for found in blockers)),
+            findings=[asdict(found) for found in blockers],
+        )
+    for found in findings:
+        if found.severity is Severity.WARNING:
+            run.reporter.say(f"Warning: {found.sentence} {found.remedy}")

@@ -1,0 +1,81 @@
+"""Writing the output: one pass from the work disk, read back before it gets its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from imageport.disk.base import GIB, ResumableWriter
+from imageport.disk.copy import copy
+from imageport.disk.create import create_disk
+from imageport.disk.open import open_disk
+from imageport.disk.treehash import Progress, tree_hash
+from imageport.jobs.errors import OutputDiffers
+from imageport.jobs.folder import JobFolder
+from imageport.jobs.work_disk import open_work_disk
+from imageport.model.proof import DiskProof
+from imageport.model.target import PROFILES, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: virtual size in bytes, and the root of its tree hash (hex)."""
+
+    size: int
+    root: str
+
+
+def unproven(output: Path) -> Path:
+    """The output's name until it was read back."""
+    return output.with_name(f"{output.stem}.unproven{output.suffix}")
+
+
+def write_output(folder: JobFolder, progress: Progress, cancel: Event) -> Written:
+    """Write the migrated content in the target's format; goes on where a killed copy stopped.
+
+    Raises DiskError.
+    """
+    request = folder.request
+    path = unproven(Path(request.output))
+    journal = folder.path / "output.journal"
+    path.unlink(missing_ok=True)
+    with open_work_disk(folder) as reader:
+        size = _target_size(request.target, reader.size)
+        writer = create_disk(path, PROFILES[request.target].format, size, resume=True)
+        resumable = isinstance(writer, ResumableWriter)
+        manifest = copy(
+            reader,
+            writer,
+            progress=progress,
+            cancel=cancel,
+            journal=journal if resumable else None,
+        )
+        return Written(writer.size, manifest.padded(writer.size).root.hex())
+
+
+def _target_size(target: Target, size: int) -> int:
+    """Google takes whole GiB only; other formats round by themselves."""
+    return -(-size // GIB) * GIB if target is Target.GCP else size
+
+
+def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskProof:
+    """Read the whole output again and compare. Raises OutputDiffers (and removes it) or DiskError."""
+    output = Path(folder.request.output)
+    path = unproven(output)
+    with open_disk(path) as reader:
+        root = tree_hash(reader, progress).root.hex()
+        proof = DiskProof(
+            str(output), reader.format, reader.size, path.stat().st_size, root
+        )
+    if root != written.root or proof.virtual_size != written.size:
+        path.unlink()
+        raise OutputDiffers(path=str(path), read=root, written=written.root)
+    return proof
+
+
+def remove_unproven(output: Path) -> None:
+    """Remove what an unfinished migration wrote."""
+    path = unproven(output)
+    for leftover in (path, path.with_name(path.name + ".partial")):
+        leftover.unlink(missing_ok=True)

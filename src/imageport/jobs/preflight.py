@@ -1,0 +1,98 @@
+"""What is checked before any work: source, output, space. Seconds at most, and nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from imageport.disk.base import MIB, DiskReader, data_bytes
+from imageport.disk.open import open_disk
+from imageport.host.home import home
+from imageport.host.partition_table import EFI_SYSTEM, gpt_partitions, has_boot_code
+from imageport.jobs.errors import FirmwareUnclear, NoSpace, OutputExists, OutputFolder
+from imageport.model.job import MigrateRequest
+from imageport.model.target import DiskFormat, Firmware
+
+WORK_SPACE = 1024 * MIB
+"""Bytes that the changes to an image, the engine's disk and the logs may take in our own folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What the outside of a source says; sizes in bytes. `fingerprint` changes when it is written."""
+
+    format: DiskFormat
+    virtual_size: int
+    file_size: int
+    data: int
+    fingerprint: str
+    firmware: Firmware
+
+
+def check_source(request: MigrateRequest) -> SourceFacts:
+    """Open the source and read its tables. Raises DiskError or FirmwareUnclear."""
+    path = Path(request.source)
+    with open_disk(path) as reader:
+        return SourceFacts(
+            reader.format,
+            reader.size,
+            path.stat().st_size,
+            data_bytes(reader),
+            reader.fingerprint,
+            request.firmware or firmware_of(reader, path),
+        )
+
+
+def firmware_of(reader: DiskReader, path: Path) -> Firmware:
+    """What starts the image, by its partition table. Raises FirmwareUnclear."""
+
+    def read_at(offset: int, length: int) -> bytes:
+        buffer = bytearray(length)
+        return bytes(buffer[: reader.read_into(offset, buffer)])
+
+    partitions = gpt_partitions(read_at)
+    if partitions and any(partition.kind == EFI_SYSTEM for partition in partitions):
+        return Firmware.UEFI
+    if has_boot_code(read_at):
+        return Firmware.BIOS
+    raise FirmwareUnclear(path=str(path))
+
+
+def check_output(request: MigrateRequest, source: SourceFacts) -> None:
+    """Raises OutputExists, OutputFolder or NoSpace."""
+    output = Path(request.output)
+    for path in (output, proof_folder(output)):
+        if path.exists():
+            raise OutputExists(path=str(path))
+    folder = output.parent
+    if not folder.is_dir():
+        raise OutputFolder(path=str(folder), detail="there is no such folder")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputFolder(path=str(folder), detail=error.strerror or str(error)) from error
+    if os.stat(folder).st_dev == os.stat(home()).st_dev:
+        _check_space(folder, source.data + WORK_SPACE)
+    else:
+        _check_space(folder, source.data)
+        _check_space(home(), WORK_SPACE)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise NoSpace(path=str(folder), free=free, needed=needed)
+
+
+def proof_folder(output: Path) -> Path:
+    """Where the proof of an output goes."""
+    return output.with_name(output.name + ".proof")
+
+
+def failure_folder(output: Path) -> Path:
+    """Where the evidence of a migration that failed goes."""
+    return output.with_name(output.name + ".failure")

@@ -1,0 +1,89 @@
+"""Proofs as files: a folder beside the output, `proof.json` signed, with pictures and serial texts."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from imageport.disk.open import open_disk
+from imageport.disk.treehash import Progress, tree_hash
+from imageport.jobs.errors import ProofBroken
+from imageport.jobs.preflight import proof_folder
+from imageport.jobs.signature import sign, signer
+from imageport.model.proof import Proof
+
+PROOF = "proof.json"
+SIGNATURE = "proof.json.sig"
+
+_PROOF = TypeAdapter(Proof)
+
+
+def write_proof(proof: Proof, evidence: Path) -> Proof:
+    """Write the proof's folder whole or not at all; returns the proof with its files' checksums."""
+    folder = proof_folder(Path(proof.output.path))
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(evidence, partial)
+    files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+    complete = replace(proof, files=files)
+    data = _PROOF.dump_json(complete, indent=2)
+    (partial / PROOF).write_bytes(data)
+    (partial / SIGNATURE).write_text(sign(data))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return complete
+
+
+def read_proof(path: Path) -> Proof:
+    """The proof of an output, given the output, its proof folder or the JSON file itself.
+
+    Raises ProofBroken.
+    """
+    file = _proof_file(path)
+    try:
+        return _PROOF.validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ProofBroken(path=str(file), detail=str(error).splitlines()[0]) from error
+
+
+def check_proof(path: Path, progress: Progress | None = None) -> str:
+    """Check signature, files and the output's content; returns the signer's public key.
+
+    Raises ProofBroken, or DiskError when the output cannot be read.
+    """
+    file = _proof_file(path)
+    proof = read_proof(file)
+    try:
+        key = signer(file.read_bytes(), (file.parent / SIGNATURE).read_text())
+    except OSError as error:
+        raise ProofBroken(path=str(file), detail="it has no signature") from error
+    if key is None:
+        raise ProofBroken(path=str(file), detail="its signature does not fit")
+    for name, checksum in proof.files.items():
+        evidence = file.parent / name
+        if not evidence.is_file() or _sha256(evidence) != checksum:
+            raise ProofBroken(path=str(evidence), detail="it is not the file that was signed")
+    # The proof may have been moved together with its output.
+    output = file.parent.with_name(Path(proof.output.path).name)
+    with open_disk(output) as reader:
+        root = tree_hash(reader, progress).root.hex()
+    if root != proof.output.root:
+        raise ProofBroken(path=str(output), detail=f"its content hash is {root}")
+    return key
+
+
+def _proof_file(path: Path) -> Path:
+    if path.name == PROOF:
+        return path
+    if path.is_dir():
+        return path / PROOF
+    return proof_folder(path) / PROOF
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

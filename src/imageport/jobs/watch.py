@@ -1,0 +1,80 @@
+"""Watching a boot: what the console says, and the pictures worth keeping."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from imageport.model.proof import Verdict
+from imageport.platforms.base import Console
+
+_DOES_NOT_BOOT = (
+    (re.compile(r"\*\*\* STOP: (0x[0-9A-Fa-f]+)[^\r\n]*"), "Windows stopped"),
+    (re.compile(r"ALERT!\s+(\S+) does not exist[^\r\n]*"), "no root disk"),
+    (re.compile(r"Kernel panic[^\r\n]*"), "kernel panic"),
+    (re.compile(r"Warning: (\S+) does not exist[^\r\n]*"), "no root disk"),
+    (re.compile(r"No bootable device[^\r\n]*"), "firmware found nothing to start"),
+    (re.compile(r"BdsDxe: No bootable option[^\r\n]*"), "firmware found nothing to start"),
+    (re.compile(r"grub rescue>"), "boot loader stopped"),
+)
+_BOOTS = (re.compile(r"(?m)^\S+ login: *$"), re.compile(r"SAC>"))
+
+_ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])")
+
+
+def plain(text: str) -> str:
+    """Console text without terminal escapes."""
+    return _ESCAPES.sub("", text).replace("\r", "")
+
+
+def verdict_of(text: str) -> tuple[Verdict, str]:
+    """What the (plain) serial text of a boot shows, and the line that shows it."""
+    for pattern, meaning in _DOES_NOT_BOOT:
+        match = pattern.search(text)
+        if match:
+            return Verdict.DOES_NOT_BOOT, f"{meaning}: {match[0].strip()}"
+    for pattern in _BOOTS:
+        match = pattern.search(text)
+        if match:
+            return Verdict.BOOTS, match[0].strip()
+    return Verdict.UNDECIDED, "neither a failure nor a login was seen"
+
+
+class Evidence:
+    """Keeps the last picture that shows something, and the serial text, under one name.
+
+    The text before `skip` characters is not the boot's; what comes after `until` neither, and the
+    screen from then on neither.
+    """
+
+    def __init__(self, folder: Path, name: str, *, skip: int = 0, until: str | None = None) -> None:
+        self.picture = folder / f"{name}.png"
+        self.serial = folder / f"{name}-serial.txt"
+        self._skip = skip
+        self._until = until
+        self._looked = 0.0
+
+    def look(self, console: Console, *, every: float = 1.0) -> str:
+        """Keep what a console shows, pictures at most once in `every` seconds; returns its text."""
+        text = plain(console.text[self._skip :])
+        over = bool(self._until) and str(self._until) in text
+        if over:
+            text = text.partition(str(self._until))[0]
+        self.serial.write_text(text)
+        now = time.monotonic()
+        if not over and console.picture and now - self._looked >= every:
+            self._looked = now
+            if shows_something(console.picture):
+                self.picture.write_bytes(console.picture)
+        return text
+
+
+def shows_something(picture: bytes) -> bool:
+    """Whether a picture is more than one colour: machines are black for seconds when they start."""
+    with Image.open(io.BytesIO(picture)) as image:
+        lowest, highest = image.convert("L").getextrema()
+        return bool(highest - lowest > 40)

@@ -1,0 +1,70 @@
+"""The disk that a migration changes: a thin layer over the source, which is only ever read.
+
+Nothing is copied before the end: the source lies below, and one pass writes the output.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from imageport.disk.copy import copy
+from imageport.disk.create import create_disk
+from imageport.disk.mapped import MappedReader
+from imageport.disk.open import open_disk
+from imageport.host.errors import ToolFailed
+from imageport.host.run import run
+from imageport.jobs.folder import JobFolder
+from imageport.model.target import DiskFormat
+from imageport.platforms.base import DiskRef
+from imageport.platforms.local.machine import QEMU_FORMATS
+
+Progress = Callable[[int, int], None]
+
+
+def base_of(folder: JobFolder, source: Path, progress: Progress) -> DiskRef:
+    """The disk to put below: the source itself where QEMU reads it as we do, else a copy.
+
+    QEMU does not read differencing chains, and rounds the size of some VHDs down to what an old
+    disk geometry can say: either would lose data without a word.
+    """
+    with open_disk(source) as reader:
+        if _qemu_size(source, reader.format) == reader.size:
+            return DiskRef(source, reader.format)
+        if not folder.base_disk.exists():
+            writer = create_disk(folder.base_disk, DiskFormat.RAW, reader.size, resume=True)
+            journal = folder.path / "base.journal"
+            copy(reader, writer, journal=journal, progress=progress)
+    return DiskRef(folder.base_disk, DiskFormat.RAW)
+
+
+def _qemu_size(path: Path, format: DiskFormat) -> int | None:
+    try:
+        said = run(["qemu-img", "info", "-f", QEMU_FORMATS[format], "--output=json", path])
+    except ToolFailed:
+        return None
+    size: int = json.loads(said)["virtual-size"]
+    return size
+
+
+def make_work_disk(folder: JobFolder, base: DiskRef) -> None:
+    """A new, empty layer over `base`; whatever an earlier attempt wrote is forgotten."""
+    folder.work_disk.unlink(missing_ok=True)
+    run(
+        [
+            *("qemu-img", "create", "-q", "-f", "qcow2"),
+            *("-b", base.path, "-F", QEMU_FORMATS[base.format], folder.work_disk),
+        ]
+    )
+
+
+def work_disk(folder: JobFolder) -> DiskRef:
+    """The layer as a platform takes it."""
+    return DiskRef(folder.work_disk, DiskFormat.QCOW2)
+
+
+def open_work_disk(folder: JobFolder) -> MappedReader:
+    """The migrated content, read through its layers."""
+    source = Path(folder.request.source)
+    return open_disk(folder.work_disk, allow_backing=[source.parent, folder.path])
