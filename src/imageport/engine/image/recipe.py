@@ -29,6 +29,7 @@ PACKAGES = (
     "python3",
     "util-linux",
     "xfsprogs",
+    "zstd",
 )
 
 INITRAMFS_MODULES = (

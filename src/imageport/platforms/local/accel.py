@@ -38,7 +38,7 @@ def accelerator(kernel: Path, initrd: Path) -> Accelerator:
 
     `kernel` and `initrd` are the engine's; its initramfs answers a probe and stops.
     """
-    if not _kvm_may_work():
+    if not kvm_may_work():
         return Accelerator.TCG
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     answer = subfolder("cache") / f"kvm-{boot_id}-{kernel.name}"
@@ -50,7 +50,8 @@ def accelerator(kernel: Path, initrd: Path) -> Accelerator:
     return Accelerator(answer.read_text())
 
 
-def _kvm_may_work() -> bool:
+def kvm_may_work() -> bool:
+    """Whether KVM is worth a try: the device can be opened and the processor has the extension."""
     flags = Path("/proc/cpuinfo").read_text()
     return os.access("/dev/kvm", os.R_OK | os.W_OK) and (" vmx " in flags or " svm " in flags)
 

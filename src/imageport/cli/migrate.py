@@ -1,0 +1,95 @@
+"""`imageport migrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+
+from imageport.cli.edge import edge
+from imageport.cli.screen import OUT, print_json, reporter
+from imageport.cli.views import plan_view, proof_view
+from imageport.model.job import MigrateRequest
+from imageport.model.proof import Proof
+from imageport.model.target import Firmware, Provisioning, Target
+
+HELP = """Move an image file to another platform, and prove that it boots there.
+
+The source is only read. Run the same command again after a crash or a power cut: it goes on.
+
+Examples:
+
+  imageport migrate master.vmdk --to gcp --output master.raw
+
+  imageport migrate master.vhdx --to ahv --drivers ./virtio-win --output master.qcow2
+
+  imageport migrate master.vmdk --to azure --output master.vhd --dry-run
+"""
+
+
+def migrate(  # noqa: PLR0913  # one parameter for each option of the command
+    source: Annotated[Path, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2.")],
+    to: Annotated[Target, typer.Option("--to", help="Where it is to boot.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    provisioning: Annotated[
+        Provisioning, typer.Option(help="How machines will be made from it.")
+    ] = Provisioning.MCS,
+    drivers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Driver library for Windows: a folder laid out as virtio-win's.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    firmware: Annotated[
+        Firmware | None, typer.Option(help="Where the image's partition table leaves it open.")
+    ] = None,
+    untouched: Annotated[
+        bool,
+        typer.Option(help="First show how the image behaves on the target as it is."),
+    ] = True,
+    boot_timeout: Annotated[
+        float, typer.Option(help="Seconds that the image's first boot may take.", min=1)
+    ] = 900,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every change it would make; change nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """See HELP."""
+    request = MigrateRequest(
+        source=str(source.resolve()),
+        target=to,
+        output=str(output.resolve()),
+        provisioning=provisioning,
+        firmware=firmware,
+        drivers=str(drivers.resolve()) if drivers else None,
+        try_untouched=untouched,
+        boot_seconds=boot_timeout,
+    )
+    with edge(as_json=as_json):
+        if dry_run:
+            _dry_run(request, as_json=as_json)
+            return
+        from imageport.jobs.run import run_migration  # noqa: PLC0415  # DBOS takes a second to import
+
+        with reporter() as steps:
+            proof = run_migration(request, steps)
+        if as_json:
+            print_json(TypeAdapter(Proof).dump_python(proof, mode="json"))
+        else:
+            OUT.print(proof_view(proof))
+
+
+def _dry_run(request: MigrateRequest, *, as_json: bool) -> None:
+    from imageport.jobs.look import Look, plan_request  # noqa: PLC0415  # as above
+
+    with reporter() as steps:
+        found = plan_request(request, steps)
+    if as_json:
+        print_json(TypeAdapter(Look).dump_python(found, mode="json"))
+    else:
+        OUT.print(plan_view(request, found))

@@ -1,0 +1,43 @@
+"""What killed migrations left: machines, job folders, partial outputs (SPEC G7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imageport.jobs.folder import JobFolder, all_jobs
+from imageport.jobs.output import unproven
+from imageport.platforms.base import Leftover
+from imageport.platforms.local import platform
+
+
+def find_leftovers() -> list[Leftover]:
+    """Everything of jobs that no process works on."""
+    dead = [folder for folder in all_jobs() if not folder.in_use]
+    living = [folder.id for folder in all_jobs() if folder.in_use]
+    found = platform.leftovers(living)
+    for folder in dead:
+        size = sum(path.stat().st_blocks * 512 for path in folder.path.rglob("*"))
+        found.append(Leftover(folder.id, "files", str(folder.path), size))
+        found += [Leftover(folder.id, "partial-output", str(path)) for path in _partial(folder)]
+    return found
+
+
+def remove_leftovers() -> list[Leftover]:
+    """Remove them; returns what was there."""
+    found = find_leftovers()
+    for job in {each.job for each in found}:
+        platform.release(job)
+    for folder in all_jobs():
+        if not folder.in_use:
+            for path in _partial(folder):
+                path.unlink(missing_ok=True)
+            folder.remove()
+    return found
+
+
+def _partial(folder: JobFolder) -> list[Path]:
+    request = folder.path / "request.json"
+    if not request.exists() or not folder.request.output:
+        return []
+    path = unproven(Path(folder.request.output))
+    return [each for each in (path, path.with_name(path.name + ".partial")) if each.exists()]
