@@ -117,8 +117,21 @@ def _read(device: str, offset: int, length: int) -> bytes:
         os.close(descriptor)
 
 
-def volumes(disk: str) -> list[Volume]:
-    """The disk's partitions in order of their numbers."""
+def volumes(disk: str, seconds: float = 5.0) -> list[Volume]:
+    """The disk's partitions in order of their numbers.
+
+    Waits up to `seconds` for them: the kernel shows a disk before it has read its partition table,
+    which took longest on the second of two NVMe controllers.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        found = _volumes(disk)
+        if any(volume.kind != "other" for volume in found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def _volumes(disk: str) -> list[Volume]:
     found = []
     for partition in Path("/sys/block", disk).glob(f"{disk}*/partition"):
         device = f"/dev/{partition.parent.name}"

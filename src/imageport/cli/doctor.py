@@ -61,7 +61,13 @@ def doctor(
         print_json({"healthy": healthy, "checks": [asdict(row) for row in rows]})
     else:
         for row in rows:
-            mark = "[green]ok[/]" if row.there else "[red]missing[/]" if row.needed else "[yellow]no[/]"
+            mark = (
+                "[green]ok[/]"
+                if row.there
+                else "[red]missing[/]"
+                if row.needed
+                else "[yellow]no[/]"
+            )
             OUT.print(f"{mark:>18}  {row.what}: {row.detail}", soft_wrap=True, highlight=False)
     raise typer.Exit(0 if healthy else 1)
 
@@ -72,7 +78,9 @@ def _rows() -> list[_Row]:
         _Row(tool, bool(shutil.which(tool, path=path)), f"Debian package {package}")
         for tool, package in _TOOLS.items()
     ]
-    rows += [_Row(str(file), file.exists(), f"Debian package {name}") for file, name in _FILES.items()]
+    rows += [
+        _Row(str(file), file.exists(), f"Debian package {name}") for file, name in _FILES.items()
+    ]
     folder = subfolder("cache", "engine", recipe.image_key()) if _engine_is_built() else None
     built = str(folder) if folder else "imageport engine build"
     rows.append(_Row("engine image", folder is not None, built, needed=False))

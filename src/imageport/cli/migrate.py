@@ -29,7 +29,7 @@ Examples:
 """
 
 
-def migrate(  # noqa: PLR0913  # one parameter for each option of the command
+def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the command
     source: Annotated[Path, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2.")],
     to: Annotated[Target, typer.Option("--to", help="Where it is to boot.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],

@@ -68,8 +68,12 @@ def plan_view(request: MigrateRequest, look: Look) -> RenderableType:
 def look_view(look: Look) -> RenderableType:
     """What `imageport inspect` prints."""
     source = look.source
-    outside = f"{source.format}, {decimal(source.virtual_size)} virtual, {decimal(source.data)} data"
-    return Group(Text(outside, style="dim"), inspection_view(look.inspection), _findings(look.findings))
+    outside = (
+        f"{source.format}, {decimal(source.virtual_size)} virtual, {decimal(source.data)} data"
+    )
+    return Group(
+        Text(outside, style="dim"), inspection_view(look.inspection), _findings(look.findings)
+    )
 
 
 def inspection_view(inspection: Inspection) -> RenderableType:

@@ -131,7 +131,7 @@ class EngineClient:
         answer = self._call("GET", f"/v1/commands/{id}")
         return None if answer is None else CommandStatus.model_validate(answer)
 
-    def run(
+    def run(  # noqa: PLR0913  # the last three are options, by keyword only
         self,
         id: str,
         name: str,
@@ -183,7 +183,9 @@ class EngineClient:
 
 def _driver_file(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """What of a driver library is sent: folders, and files that Windows installs drivers from."""
-    wanted = member.isdir() or member.name.lower().endswith((".inf", ".sys", ".cat", ".dll", ".exe"))
+    wanted = member.isdir() or member.name.lower().endswith(
+        (".inf", ".sys", ".cat", ".dll", ".exe")
+    )
     return member if wanted else None
 
 

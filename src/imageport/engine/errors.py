@@ -10,7 +10,9 @@ class EngineSilent(ImageportError):
 
     code = "engine.silent"
     sentence = "The engine at {address} did not answer within {seconds} s."
-    remedy = "Look at its console text in the job's folder; `imageport doctor` checks this computer."
+    remedy = (
+        "Look at its console text in the job's folder; `imageport doctor` checks this computer."
+    )
 
 
 class EngineRefused(ImageportError):

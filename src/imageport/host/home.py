@@ -1,8 +1,8 @@
 """Where imageport keeps its state: `$IMAGEPORT_HOME`, else the XDG data folder.
 
-    cache/    what can be made again: the engine image, its Debian base
-    jobs/     one folder a job: its request, disks, machines, log
-    keys/     the key that signs proofs
+cache/    what can be made again: the engine image, its Debian base
+jobs/     one folder a job: its request, disks, machines, log
+keys/     the key that signs proofs
 """
 
 from __future__ import annotations

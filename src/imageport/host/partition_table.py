@@ -30,7 +30,7 @@ class GptPartition:
 
 
 def gpt_partitions(read_at: ReadAt) -> list[GptPartition] | None:
-    """The entries of the disk's GUID partition table, or None when it has none (or a broken one)."""
+    """The entries of the disk's GUID partition table, or None when it has no sound one."""
     header = read_at(SECTOR, 92)
     if len(header) < 92 or header[:8] != b"EFI PART":
         return None

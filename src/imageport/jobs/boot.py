@@ -1,4 +1,4 @@
-"""Boots of the image, watched: with the engine's machine handed over, or on machines of their own."""
+"""Boots of the image, watched: on the engine's machine handed over, or on one of its own."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
 def _boot_recreated(work: EngineWork, seconds: float) -> Boot:
     job, platform = work.folder.id, work.platform
     began, _ = _began(work.folder.path / f"boot-{work.attempt}", 0)
-    # Text without a machine: it ran already, before this process was started in a killed one's place.
+    # Text without a machine: it ran already, and the process that had started it was killed.
     if platform.ended(job, Role.IMAGE) and not platform.console(job, Role.IMAGE).text:
         platform.start(job, Role.IMAGE, work.image, work.firmware)
     evidence = Evidence(work.folder.evidence, "boot")

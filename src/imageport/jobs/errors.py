@@ -82,7 +82,9 @@ class EngineLost(ImageportError):
 
     code = "job.engine-lost"
     sentence = "The engine's machine of the job {job} went away while it worked on the image."
-    remedy = "The job starts that part again by itself; if it happens again, run `imageport doctor`."
+    remedy = (
+        "The job starts that part again by itself; if it happens again, run `imageport doctor`."
+    )
 
 
 class ProofBroken(ImageportError):

@@ -1,12 +1,12 @@
 """One job's folder: everything that it needs to go on after a crash, and nothing else.
 
-    request.json    what was asked for
-    lock            held while a process works on the job
-    state.db        DBOS: which steps have ended, and with what
-    keys.json       the job's keys (mode 0600)
-    work.qcow2      what the migration writes, over the untouched source
-    machine/        sockets and logs of the job's machines
-    evidence/       pictures and serial logs, for the proof
+request.json    what was asked for
+lock            held while a process works on the job
+state.db        DBOS: which steps have ended, and with what
+keys.json       the job's keys (mode 0600)
+work.qcow2      what the migration writes, over the untouched source
+machine/        sockets and logs of the job's machines
+evidence/       pictures and serial logs, for the proof
 """
 
 from __future__ import annotations

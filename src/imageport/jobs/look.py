@@ -63,7 +63,9 @@ def _look(
             reporter.step_started("look", f"Look inside {Path(request.source).name}")
             make_work_disk(
                 folder,
-                base_of(folder, Path(request.source), lambda a, b: reporter.progress(a, b, "bytes")),
+                base_of(
+                    folder, Path(request.source), lambda a, b: reporter.progress(a, b, "bytes")
+                ),
             )
             work = EngineWork(
                 LocalPlatform(request.target, folder.machine, image),

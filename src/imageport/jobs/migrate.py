@@ -78,7 +78,9 @@ class _Steps:
         self._source = DiskRef(Path(run.request.source), run.source.format)
         self._source_root = ""
         self._untouched: BootTrial | None = None
-        self._began = datetime.fromtimestamp((run.folder.path / "request.json").stat().st_mtime, UTC)
+        self._began = datetime.fromtimestamp(
+            (run.folder.path / "request.json").stat().st_mtime, UTC
+        )
 
     def work_on_image(self, attempt: int) -> dict[str, Any]:
         """Engine, preparation, boot, verification: begun again from the source by each attempt."""
@@ -167,7 +169,11 @@ class _Steps:
             _, reason = verdict_of(boot.text)
             what = "its first-boot work did not run" if report is None else "it was cut off"
             raise BootFailed(reason=f"{what} ({reason})")
-        bad = [f"{step.name} ended with code {step.exit_code}" for step in report.steps if step.exit_code]
+        bad = [
+            f"{step.name} ended with code {step.exit_code}"
+            for step in report.steps
+            if step.exit_code
+        ]
         checks = _CHECKS.validate_python(said["checks"])
         bad += [f"{check.what} ({check.seen})" for check in checks if not check.passed]
         if bad:

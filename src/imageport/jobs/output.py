@@ -60,14 +60,12 @@ def _target_size(target: Target, size: int) -> int:
 
 
 def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskProof:
-    """Read the whole output again and compare. Raises OutputDiffers (and removes it) or DiskError."""
+    """Read the whole output again and compare. Raises OutputDiffers (it is removed) or DiskError."""
     output = Path(folder.request.output)
     path = unproven(output)
     with open_disk(path) as reader:
         root = tree_hash(reader, progress).root.hex()
-        proof = DiskProof(
-            str(output), reader.format, reader.size, path.stat().st_size, root
-        )
+        proof = DiskProof(str(output), reader.format, reader.size, path.stat().st_size, root)
     if root != written.root or proof.virtual_size != written.size:
         path.unlink()
         raise OutputDiffers(path=str(path), read=root, written=written.root)

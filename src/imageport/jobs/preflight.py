@@ -1,8 +1,7 @@
-"""What is checked before any work: source, output, space. Seconds at most, and nothing is changed."""
+"""What is checked before any work: source, output, space. Takes seconds and changes nothing."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ WORK_SPACE = 1024 * MIB
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What the outside of a source says; sizes in bytes. `fingerprint` changes when it is written."""
+    """What a source's outside says; sizes in bytes. `fingerprint` changes when it is written."""
 
     format: DiskFormat
     virtual_size: int
@@ -75,7 +74,7 @@ def check_output(request: MigrateRequest, source: SourceFacts) -> None:
             pass
     except OSError as error:
         raise OutputFolder(path=str(folder), detail=error.strerror or str(error)) from error
-    if os.stat(folder).st_dev == os.stat(home()).st_dev:
+    if folder.stat().st_dev == home().stat().st_dev:
         _check_space(folder, source.data + WORK_SPACE)
     else:
         _check_space(folder, source.data)

@@ -1,4 +1,4 @@
-"""Proofs as files: a folder beside the output, `proof.json` signed, with pictures and serial texts."""
+"""Proofs as files: a folder beside the output with a signed `proof.json`, pictures and texts."""
 
 from __future__ import annotations
 

@@ -85,7 +85,6 @@ def _run(run: Migration) -> Proof:
         "system_database_url": f"sqlite:///{run.folder.state}",
         "application_version": "imageport",  # what may go on with what is decided above
         "executor_id": "local",
-        "run_admin_server": False,
         "log_level": "CRITICAL",
     }
     DBOS(config=config)
@@ -104,7 +103,7 @@ def _run(run: Migration) -> Proof:
 
 
 def _stop(run: Migration) -> None:
-    """End the workflow's thread: it fails at its next look at the machine, the copy or the clock."""
+    """End the workflow's thread: it fails at its next look at the machine or the copy."""
     run.cancel.set()
     deadline = time.monotonic() + _STOP_SECONDS
     while run.working.locked() and time.monotonic() < deadline:

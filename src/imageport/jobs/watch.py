@@ -76,5 +76,6 @@ class Evidence:
 def shows_something(picture: bytes) -> bool:
     """Whether a picture is more than one colour: machines are black for seconds when they start."""
     with Image.open(io.BytesIO(picture)) as image:
-        lowest, highest = image.convert("L").getextrema()
-        return bool(highest - lowest > 40)
+        shades = image.convert("L").histogram()
+        used = [shade for shade, count in enumerate(shades) if count]
+        return used[-1] - used[0] > 40

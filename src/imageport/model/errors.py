@@ -13,7 +13,7 @@ class ImageportError(Exception):
     """Base of everything imageport raises on purpose.
 
     Subclasses set `code` (dotted, stable), `sentence` and `remedy` (`str.format` templates over the
-    keyword arguments given). The keyword arguments are kept as `data` and must be JSON-serialisable.
+    keyword arguments given). These are kept as `data` and must be JSON-serialisable.
     """
 
     code: ClassVar[str] = "internal"

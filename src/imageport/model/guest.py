@@ -67,7 +67,7 @@ class Inspection:
 
     family: OsFamily
     name: str
-    """As a person would say it: `Windows Server 2022 Standard`, `Debian GNU/Linux 12 (bookworm)`."""
+    """As a person says it: `Windows Server 2022 Standard`, `Debian GNU/Linux 12 (bookworm)`."""
     version: str
     architecture: str
     hostname: str | None

@@ -21,8 +21,8 @@ class Handover(StrEnum):
     INSIDE = "inside"
     """The engine restarts its machine into the image, and is back after the next restart."""
     RECREATE = "recreate"
-    """The firmware would not start a second disk: the engine's machine is deleted, one is made with
-    the image's disk alone, deleted when it has restarted or stopped, and the engine's made again."""
+    """The firmware would not start a second disk: the engine's machine is deleted, one of the
+    image's disk alone runs until it has restarted or stopped, and the engine's is made again."""
 
 
 class Role(StrEnum):

@@ -29,18 +29,18 @@ class Context(Protocol):
         """Add a line to the command's log."""
 
 
-class HandOver(Exception):  # noqa: N818  # not an error: how a command says "reboot into the image"
+class HandOver(Exception):  # not an error: how a command says "reboot into the image"
     """Raised by a command when everything is set for the image to be started."""
 
 
 Args = dict[str, Any]
 
 _KEPT_INSPECTION = FOLDER / "inspection.pickle"
-"""The inspection that a preparation was planned with: after the boot, verify plans with the same."""
+"""The inspection that a preparation was planned with; verify plans with the same after the boot."""
 
 
 def inspect_image(args: Args, context: Context) -> Any:
-    """What is inside, what a preparation for `args["target"]` would change, what stands in its way."""
+    """What is inside; for `args["target"]`, what would be changed and what stands in its way."""
     with open_guest(image_disk(), writable=False) as guest:
         context.progress(0.5, "reading the image")
         inspection = inspect(guest)

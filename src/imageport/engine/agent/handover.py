@@ -40,7 +40,7 @@ def firmware() -> str:
 
 
 def set_one_shot(image: str) -> None:
-    """Make the next start of the machine start the image's disk, once. Raises HandoverImpossible."""
+    """Make the machine's next start that of the image's disk, once. Raises HandoverImpossible."""
     if firmware() == "uefi":
         _set_boot_next(image)
     else:

@@ -1,7 +1,7 @@
 """The agent's HTTPS server: mutual TLS, JSON, four calls.
 
     GET  /v1/status               version, boot id, commands
-    PUT  /v1/commands/{id}        {"name": ..., "args": {...}}; the same id again is the same command
+    PUT  /v1/commands/{id}        {"name": ..., "args": {...}}; the same id is the same command
     PUT  /v1/drivers              a tar of the driver library
     GET  /v1/commands/{id}        state, progress, log, result or error
 
@@ -96,7 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", "0"))
         try:
             if self.path == "/v1/drivers":
-                self._answer(HTTPStatus.OK, {"files": receive(_Body(self.rfile, length))})
+                self._answer(
+                    HTTPStatus.OK, {"files": receive(io.BufferedReader(_Body(self.rfile, length)))}
+                )
                 return
             if not match or length > _BODY_LIMIT:
                 raise ValueError
@@ -140,11 +142,11 @@ class _Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
-        data: bytes = self._stream.read(wanted)
-        self._left -= len(data)
-        return data
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)[: self._left]
+        count: int = self._stream.readinto(view)
+        self._left -= count
+        return count
 
 
 def serve(data: BootData, commands: Path, scratch: Path, port: int = PORT) -> None:

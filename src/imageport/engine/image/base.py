@@ -27,7 +27,7 @@ def write_base(output: Path) -> None:
             "--variant=essential",
             f"--include={','.join(PACKAGES)}",
             *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT),
-            f"--customize-hook={hook} {KERNEL} \"$1\"",
+            f'--customize-hook={hook} {KERNEL} "$1"',
             SUITE,
             partial,
         ],

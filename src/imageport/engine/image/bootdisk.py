@@ -2,7 +2,7 @@
 
 Layout (GPT): 1 BIOS boot partition with GRUB's core image, 2 EFI system partition, 3 ext4 root.
 GRUB is embedded by hand, as its own installer does it: `boot.img` holds the 64-bit LBA of
-`core.img` at 0x5c, whose first sector holds a block list at 0x1f4 (GRUB 2.06, grub-core/boot/i386/pc).
+`core.img` at 0x5c, whose first sector holds a block list at 0x1f4 (GRUB 2.06, boot/i386/pc).
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
 SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 
 _BIOS_MODULES = (
-    "biosdisk part_gpt part_msdos ext2 normal linux search search_fs_uuid serial terminal "
-    "configfile loadenv chain drivemap test boot minicmd echo"
-).split()
+    *("biosdisk", "part_gpt", "part_msdos", "ext2", "normal", "linux", "search", "search_fs_uuid"),
+    *("serial", "terminal", "configfile", "loadenv", "chain", "drivemap", "test", "boot"),
+    *("minicmd", "echo"),
+)
 
 _BIOS_START = 2048
 _BIOS_SECTORS = 2048

@@ -67,9 +67,7 @@ def _build(folder: Path, built: Path, say: Say) -> None:
         _place_boot_files(tree, scratch)
         say("Writing the disk")
         raw = scratch / "engine.raw"
-        write_boot_disk(
-            BootDisk(tree, state, recipe.DISK_SIZE, recipe.LABEL, recipe.UUID), raw
-        )
+        write_boot_disk(BootDisk(tree, state, recipe.DISK_SIZE, recipe.LABEL, recipe.UUID), raw)
         done = scratch / "done"
         done.mkdir()
         run(["qemu-img", "convert", "-O", "qcow2", raw, done / "engine.qcow2"])

@@ -14,8 +14,10 @@ from pathlib import Path
 from imageport.host.run import run
 
 _APPLETS = (
-    "cat echo findfs grep modprobe mount poweroff reboot sh sleep sort switch_root xargs".split()  # of the script
+    *("cat", "echo", "findfs", "grep", "modprobe", "mount", "poweroff", "reboot", "sh", "sleep"),
+    *("sort", "switch_root", "xargs"),
 )
+"""What the script calls."""
 
 
 def write_initramfs(tree: Path, modules: Iterable[str], init: Path, scratch: Path) -> bytes:

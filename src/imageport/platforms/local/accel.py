@@ -29,7 +29,7 @@ class Accelerator(StrEnum):
 
     @property
     def argument(self) -> str:
-        """QEMU's `-accel` argument. TCG's translation cache is bounded: it takes 800 MB by default."""
+        """QEMU's `-accel` argument. TCG's translation cache is bounded: it would take 800 MB."""
         return "kvm" if self is Accelerator.KVM else "tcg,thread=multi,tb-size=256"
 
 

@@ -36,9 +36,7 @@ class Hardware:
 _VIRTIO_NIC = "virtio-net-pci"
 
 _BY_TARGET: dict[tuple[Target, Firmware], Hardware] = {
-    (Target.VSPHERE, Firmware.BIOS): Hardware(
-        "vsphere", Chipset.PC, Controller.PVSCSI, "vmxnet3"
-    ),
+    (Target.VSPHERE, Firmware.BIOS): Hardware("vsphere", Chipset.PC, Controller.PVSCSI, "vmxnet3"),
     # Debian's OVMF cannot start from pvscsi; vSphere machines may have SATA as well.
     (Target.VSPHERE, Firmware.UEFI): Hardware(
         "vsphere-sata", Chipset.Q35, Controller.AHCI, "vmxnet3"
@@ -59,12 +57,11 @@ _BY_TARGET: dict[tuple[Target, Firmware], Hardware] = {
     (Target.AZURE, Firmware.BIOS): Hardware(
         "azure-gen1", Chipset.PC, Controller.IDE, _VIRTIO_NIC, Handover.RECREATE
     ),
-    (Target.AZURE, Firmware.UEFI): Hardware(
-        "azure-v6", Chipset.Q35, Controller.NVME, _VIRTIO_NIC
-    ),
+    (Target.AZURE, Firmware.UEFI): Hardware("azure-v6", Chipset.Q35, Controller.NVME, _VIRTIO_NIC),
     (Target.PVS, Firmware.BIOS): Hardware("pvs", Chipset.PC, Controller.PVSCSI, "vmxnet3"),
     (Target.PVS, Firmware.UEFI): Hardware("pvs", Chipset.Q35, Controller.AHCI, "vmxnet3"),
 }
+
 
 def hardware_for(target: Target, firmware: Firmware) -> Hardware:
     """The machine on which an image with `firmware` is tried for `target`."""

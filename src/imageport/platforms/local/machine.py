@@ -6,6 +6,7 @@ the job it belongs to), its QMP socket answers everything else. So there is no s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -229,10 +230,8 @@ def running() -> Iterator[tuple[int, str, Role]]:
 
 def _is_alive(pid: int) -> bool:
     """Whether a process runs; one that ended and was not waited for does not."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # ours to reap, when we started it in this process
-    except ChildProcessError:
-        pass
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -258,11 +257,9 @@ def _disks(spec: MachineSpec) -> Sequence[str]:
 
 
 def _network(spec: MachineSpec) -> Sequence[str]:
-    # restrict=on: the machine sees an address and nobody else; the one way in is the forwarded port.
+    # restrict=on: the machine sees an address and nobody else; one port leads in.
     forward = f",hostfwd=tcp:127.0.0.1:0-:{AGENT_PORT}" if spec.forward else ""
     return [
         *("-netdev", f"user,id=net,restrict=on{forward}"),
         *("-device", f"{spec.hardware.nic},netdev=net"),
     ]
-
-

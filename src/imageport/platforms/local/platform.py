@@ -21,11 +21,16 @@ class EngineFiles(Protocol):
     """The engine image as the platform needs it: a qcow2 disk, its kernel and initramfs."""
 
     @property
-    def disk(self) -> Path: ...
+    def disk(self) -> Path:
+        """The disk that every engine's machine starts from."""
+
     @property
-    def kernel(self) -> Path: ...
+    def kernel(self) -> Path:
+        """The kernel on it."""
+
     @property
-    def initrd(self) -> Path: ...
+    def initrd(self) -> Path:
+        """The initramfs on it."""
 
 
 class LocalPlatform:

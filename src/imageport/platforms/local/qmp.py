@@ -1,4 +1,4 @@
-"""QEMU's machine protocol, as much as the local platform needs (QEMU, docs/interop/qmp-spec.rst)."""
+"""QEMU's machine protocol, as far as it is needed (QEMU, docs/interop/qmp-spec.rst)."""
 
 from __future__ import annotations
 
