@@ -60,7 +60,7 @@ def _target_size(target: Target, size: int) -> int:
 
 
 def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskProof:
-    """Read the whole output again and compare. Raises OutputDiffers (it is removed) or DiskError."""
+    """Read the output whole and compare. Raises OutputDiffers (it is removed) or DiskError."""
     output = Path(folder.request.output)
     path = unproven(output)
     with open_disk(path) as reader:

@@ -1,0 +1,134 @@
+"""kill -9 of a migration at every step's beginning and end and in the middle: run again, it goes on.
+
+One migration is killed at each point in turn and run again, so that each resume is of a state that
+an earlier one has resumed. What it makes is compared with an undisturbed run's, file by file: the
+guests themselves write times and logs, so whole-disk hashes of two runs never agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from imageport.jobs.folder import all_jobs
+from imageport.jobs.proof import read_proof
+from imageport.model.target import DiskFormat, Firmware
+from imageport.platforms.local.machine import running
+from lab.guests import WindowsMaster, driver_library, export, master
+from lab.guests.inside import mounted_ntfs
+from tests.system.command import COMMAND, assert_nothing_left, imageport, sha256
+
+_POINTS = (
+    r"engine: started",
+    r"engine: done",
+    r"inspect: started",
+    r"inspect: done",
+    r"hash: started",
+    r"hash: done",
+    r"prepare: started",
+    r"prepare: done",
+    r"boot: started",
+    r"progress: .* s ",
+    r"progress: .* s .*(build|driver|boot)",
+    r"boot: done",
+    r"verify: started",
+    r"verify: done",
+    r"write: started",
+    r"write: done",
+    r"read-back: started",
+    r"read-back: done",
+    r"prove: started",
+)
+_VOLATILE = re.compile(r"(?i)first-boot|\.log$|System Volume Information|/config/[^/]+$|\$")
+
+
+def _killed_at(pattern: str, arguments: list[str], log: list[str]) -> bool:
+    """Run until a line matches, kill -9; false when it ended before."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        log.append(line)
+        if re.search(pattern, line):
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            return True
+    process.wait()
+    return False
+
+
+def _content(image: Path, folder: Path) -> dict[str, str]:
+    """Checksum of every file of the Windows volume that is the same in every run."""
+    folder.mkdir()
+    found = {}
+    with mounted_ntfs(image, 2) as root:
+        for path in sorted(root.rglob("*")):
+            name = f"/{path.relative_to(root)}"
+            if path.is_file() and not _VOLATILE.search(name):
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def test_killed_everywhere_and_run_again(tmp_path: Path) -> None:
+    source = tmp_path / "in" / "master.vhdx"
+    source.parent.mkdir()
+    export(master(WindowsMaster(Firmware.BIOS)), source, DiskFormat.VHDX)
+    before = sha256(source)
+    library = driver_library(tmp_path / "drivers")
+    output = source.parent / "out.qcow2"
+
+    def arguments(to: Path) -> list[str]:
+        return [
+            *("migrate", str(source), "--to", "ahv", "--output", str(to)),
+            *("--drivers", str(library), "--no-untouched"),
+        ]
+
+    log: list[str] = []
+    hit = [point for point in _POINTS if _killed_at(point, arguments(output), log)]
+    assert len(hit) >= 12, (hit, log)
+    assert [job for job in all_jobs() if str(source) in (job.path / "request.json").read_text()]
+    done = imageport(*arguments(output))
+    assert done.returncode == 0, (done.stderr, log)
+
+    assert sha256(source) == before
+    assert_nothing_left(source.parent, source, output.name, f"{output.name}.proof")
+    undisturbed = tmp_path / "undisturbed.qcow2"
+    assert imageport(*arguments(undisturbed)).returncode == 0
+    assert read_proof(output).source == read_proof(undisturbed).source
+    assert read_proof(output).preparation.changes == read_proof(undisturbed).preparation.changes
+    assert _content(output, tmp_path / "a") == _content(undisturbed, tmp_path / "b")
+
+
+def test_lost_machine_begins_that_part_again(tmp_path: Path) -> None:
+    source = tmp_path / "master.vhdx"
+    export(master(WindowsMaster(Firmware.BIOS)), source, DiskFormat.VHDX)
+    output = tmp_path / "out.raw"
+    arguments = [
+        *("migrate", str(source), "--to", "aws", "--output", str(output), "--no-untouched"),
+    ]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    killed = False
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "boot: started" in line and not killed:
+            killed = True
+            (job,) = [
+                job.id
+                for job in all_jobs()
+                if str(source) in (job.path / "request.json").read_text()
+            ]
+            for pid, owner, _ in running():
+                if owner == job:
+                    os.kill(pid, signal.SIGKILL)
+    assert process.wait() == 0, lines
+    assert any("Starting that part again" in line for line in lines), lines
+    assert_nothing_left(tmp_path, source, output.name, f"{output.name}.proof")

@@ -1,0 +1,61 @@
+"""Runs the `imageport` command as a user does, and sees what it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from imageport.jobs.folder import all_jobs
+from imageport.platforms.local.machine import running
+
+COMMAND = (str(Path(sys.executable).with_name("imageport")),)
+
+
+def imageport(*arguments: str | Path, seconds: float = 900) -> subprocess.CompletedProcess[str]:
+    """Run to its end; standard output and standard error apart."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def proof_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The proof that `migrate --json` printed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    proof: dict[str, Any] = json.loads(done.stdout)
+    return proof
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The error that a command with `--json` printed."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    error: dict[str, Any] = json.loads(done.stdout)["error"]
+    assert error["sentence"]
+    assert error["remedy"]
+    return error
+
+
+def sha256(path: Path) -> str:
+    """Of a whole file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def assert_nothing_left(folder: Path, source: Path, *kept: str) -> None:
+    """No machine, job folder or file but `source` and `kept` is left of jobs in `folder`."""
+    assert sorted(path.name for path in folder.iterdir()) == sorted([source.name, *kept])
+    jobs = {job.id for job in all_jobs() if str(folder) in _request(job.path)}
+    assert not jobs
+    assert not [role for _, job, role in running() if job in jobs]
+
+
+def _request(job: Path) -> str:
+    path = job / "request.json"
+    return path.read_text() if path.exists() else ""
