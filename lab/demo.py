@@ -22,9 +22,7 @@ def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     source, output = FOLDER / "master.vmdk", FOLDER / "master-gcp.raw"
-    _say(
-        "The master: Debian 12 as a vSphere machine leaves it (pvscsi, static address, VMware tools)"
-    )
+    _say("The master: Debian 12 as vSphere leaves it (pvscsi, static address, VMware tools)")
     export(master(LinuxMaster(Firmware.BIOS)), source, DiskFormat.VMDK)
     for arguments in (
         ["migrate", str(source), "--to", "gcp", "--output", str(output)],

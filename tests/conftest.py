@@ -5,5 +5,5 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Engine and masters are shared by content hash with other runs and workers, apart from a user's own.
+# Shared by content hash with other runs and workers, apart from what a user has.
 os.environ.setdefault("IMAGEPORT_HOME", str(Path.home() / ".cache" / "imageport-tests"))

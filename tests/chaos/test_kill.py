@@ -1,4 +1,4 @@
-"""kill -9 of a migration at every step's beginning and end and in the middle: run again, it goes on.
+"""kill -9 of a migration at the beginning and end of every step: run again, it goes on.
 
 One migration is killed at each point in turn and run again, so that each resume is of a state that
 an earlier one has resumed. What it makes is compared with an undisturbed run's, file by file: the
