@@ -8,7 +8,8 @@ from imageport.disk.mapped import corrupt
 from imageport.disk.qcow2 import layout
 from imageport.disk.qcow2.layout import Compression, Header, Incompatible
 
-_READABLE = Incompatible.DIRTY | Incompatible.COMPRESSION_TYPE | Incompatible.EXTENDED_L2
+# A plain integer: the inverse of a flag knows no bits but the named ones.
+_READABLE = int(Incompatible.DIRTY | Incompatible.COMPRESSION_TYPE | Incompatible.EXTENDED_L2)
 
 
 def read_header(file: ImageFile) -> Header:

@@ -150,11 +150,16 @@ class Qcow2Reader(MappedReader):
         for offset in table:
             if offset:
                 self.file.require(offset & ~0x1FF, self._cluster, "refcount block")
+        seen: set[int] = set()
         for index, entry in enumerate(self._l1):
             offset = entry & layout.OFFSET_MASK
             if offset & (self._cluster - 1):
                 raise self.corrupt("L1 table", header.l1_offset, f"entry {index} is {entry:#x}")
+            if offset in seen:
+                # Shared tables would make a small file describe more than can be looked at.
+                raise self.corrupt("L1 table", header.l1_offset, f"entry {index} is used twice")
             if offset:
+                seen.add(offset)
                 self._check_l2(index, self._read_l2(offset))
 
     def _check_l2(self, index: int, table: array[int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import ClassVar, Protocol
 
 from imageport.disk.backing import Chain, verified
@@ -63,7 +64,7 @@ class VmdkReader(MappedReader):
             parts, description = self._open_parts(file, chain)
             super().__init__(file, sum(part.size for part in parts))
             self._parts = parts
-            self._starts = [sum(part.size for part in parts[:i]) for i in range(len(parts))]
+            self._starts = list(accumulate((part.size for part in parts[:-1]), initial=0))
             if description is not None:
                 self.identity = description.content_id
                 self.parent = _open_parent(file, description, chain)

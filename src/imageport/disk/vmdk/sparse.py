@@ -156,9 +156,15 @@ class SparseExtent:
     def _check_tables(self) -> None:
         """Every table and every grain must lie within the file."""
         first = ZEROED_GRAIN if self._header.has(Flag.ZEROED_GRAINS) else 0
+        seen: set[int] = set()
         for index, sector in enumerate(self._directory):
             if not sector:
                 continue
+            if sector in seen:
+                # Shared tables would make a small file describe more than can be looked at.
+                offset, detail = self._header.directory * SECTOR, f"entry {index} is used twice"
+                raise corrupt(self.file, "grain directory", offset, detail)
+            seen.add(sector)
             table = self._read_grain_table(index)
             last = max(table)
             if last <= first:
