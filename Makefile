@@ -1,0 +1,62 @@
+# `make demo` and `make test` need nothing but git, make and python3 (3.11 or newer) on Debian 12.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+# docs/dependencies.md says what each is for.
+PACKAGES := \
+	binutils busybox-static cpio dosfstools dpkg-dev e2fsprogs fakeroot fdisk gdisk \
+	grub-common grub-efi-amd64-bin grub-efi-amd64-signed grub-pc-bin kmod libhivex0 \
+	mmdebstrap mtools ntfs-3g ovmf python3-venv qemu-system-common qemu-system-x86 \
+	qemu-utils shim-signed systemd-boot-efi util-linux xfsprogs zstd
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get \
+	-o DPkg::Lock::Timeout=300 install --yes --no-install-recommends
+
+.PHONY: setup packages demo test test-full lint bench lock
+
+setup: packages .venv/.complete
+
+# The package index is only fetched when apt cannot do without.
+packages:
+	@missing=""; \
+	for package in $(PACKAGES); do \
+		dpkg -s "$$package" 2>/dev/null | grep -q '^Status: .* installed$$' \
+			|| missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	echo "Installing Debian packages:$$missing"; \
+	$(APT_INSTALL) $$missing || { \
+		$(SUDO) apt-get -o DPkg::Lock::Timeout=300 update && $(APT_INSTALL) $$missing; \
+	}
+
+# The stamp is written last, so that an interrupted setup is done again.
+.venv/.complete: requirements.lock pyproject.toml | packages
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	[ -x $(BIN)/uv ] || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+demo: setup
+	$(BIN)/python -m lab.demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" tests
+
+test-full: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m bench
+
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --python-version 3.11 -o requirements.lock
