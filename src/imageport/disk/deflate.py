@@ -1,21 +1,19 @@
 """Deflate (RFC 1951), with or without the zlib envelope (RFC 1950), always bounded.
 
 Intel's ISA-L compresses near the ratio of zlib's level 1 at six times its speed, and inflates twice
-as fast. Its package has no build for every machine; there zlib itself does the work.
+as fast.
 """
 
 from __future__ import annotations
 
 import zlib as plain_zlib
 
-try:
-    from isal import isal_zlib as zlib  # type: ignore[import-not-found,unused-ignore]  # optional
-except ImportError:
-    zlib = plain_zlib
+from isal import isal_zlib as zlib
+from isal.igzip_lib import IsalError
 
 LEVEL = 2
 """Within a tenth of the size that zlib makes by default; higher levels cost far more time."""
-_ERRORS = (plain_zlib.error, zlib.error)
+_ERRORS = (plain_zlib.error, IsalError)
 
 
 def inflate(data: bytes, limit: int, *, zlib_header: bool) -> bytes:

@@ -65,6 +65,8 @@ class Runner:
             command.log += traceback.format_exc().splitlines()
             self._fail(command, ImageportError(detail=f"{type(error).__name__}: {error}"))
         else:
+            # The machine may be taken away as soon as this is said.
+            os.sync()
             self._end(command, State.SUCCEEDED)
 
     def _fail(self, command: Command, error: ImageportError) -> None:
