@@ -13,7 +13,8 @@ from isal.igzip_lib import IsalError
 
 LEVEL = 2
 """Within a tenth of the size that zlib makes by default; higher levels cost far more time."""
-_ERRORS = (plain_zlib.error, IsalError)
+_ISAL_ERROR: type[Exception] = IsalError  # type: ignore[assignment]  # its stub names an instance
+_ERRORS = (plain_zlib.error, _ISAL_ERROR)
 
 
 def inflate(data: bytes, limit: int, *, zlib_header: bool) -> bytes:
