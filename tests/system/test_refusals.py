@@ -25,7 +25,7 @@ def _refused(source: Path, code: str, *options: str | Path) -> None:
     [
         (State.HIBERNATED, "guest.hibernated"),
         (State.DIRTY_VOLUME, "guest.dirty-ntfs"),
-        (State.DIRTY_HIVE, "job.blocked"),
+        (State.DIRTY_HIVE, "guest.hive-dirty"),
         (State.BITLOCKER, "guest.bitlocker"),
         (State.DATA_DISK, "guest.no-os"),
     ],
