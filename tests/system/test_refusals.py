@@ -27,7 +27,7 @@ def _refused(source: Path, code: str, *options: str | Path) -> None:
         (State.DIRTY_VOLUME, "guest.dirty-ntfs"),
         (State.DIRTY_HIVE, "guest.hive-dirty"),
         (State.BITLOCKER, "guest.bitlocker"),
-        (State.DATA_DISK, "guest.no-os"),
+        (State.DATA_DISK, "job.not-bootable"),
     ],
 )
 def test_windows_in_a_bad_state(tmp_path: Path, state: State, code: str) -> None:
