@@ -14,6 +14,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from imageport.jobs.folder import all_jobs
 from imageport.jobs.proof import read_proof
 from imageport.model.target import DiskFormat, Firmware
@@ -21,6 +23,8 @@ from imageport.platforms.local.machine import running
 from lab.guests import WindowsMaster, driver_library, export, master
 from lab.guests.inside import mounted_ntfs
 from tests.system.command import COMMAND, assert_nothing_left, imageport, sha256
+
+pytestmark = pytest.mark.timeout(2400)
 
 _POINTS = (
     r"engine: started",

@@ -13,6 +13,8 @@ from imageport.model.target import PROFILES, DiskFormat, Firmware, Target
 from lab.guests import LinuxMaster, WindowsMaster, driver_library, export, master
 from tests.system.command import assert_nothing_left, imageport, proof_of, sha256
 
+pytestmark = pytest.mark.timeout(1800)
+
 WINDOWS_BIOS = WindowsMaster(Firmware.BIOS)
 WINDOWS_UEFI = WindowsMaster(Firmware.UEFI)
 LINUX_BIOS = LinuxMaster(Firmware.BIOS)
