@@ -27,7 +27,7 @@ MENTIONED = (ROOT / "docs/dependencies.md").read_text()
 )
 def test_checker_finds_nothing(argv: tuple[str, ...]) -> None:
     program = Path(sys.executable).with_name(argv[0])
-    command = [program, *argv[1:]]
+    command = [str(program), *argv[1:]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
