@@ -55,7 +55,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python -m bench
+	mkdir -p .bench && PYTHONPATH=. $(BIN)/python bench/disk.py .bench 1; rm -rf .bench
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
