@@ -101,10 +101,18 @@ class EngineClient:
         Raises RemoteError when the engine refuses, EngineSilent when it does not answer.
         """
         deadline = time.monotonic() + _REQUEST_SECONDS
-        while self._call("PUT", f"/v1/commands/{id}", {"name": name, "args": args}) is None:
+        while self.try_ask(id, name, args) is None:
             if time.monotonic() > deadline:
                 raise EngineSilent(address=self.address, seconds=_REQUEST_SECONDS)
             time.sleep(_POLL_SECONDS)
+
+    def try_ask(self, id: str, name: str, args: dict[str, Any]) -> CommandStatus | None:
+        """Start a command, or see how it stands; None while the engine does not answer.
+
+        Raises RemoteError when the engine refuses.
+        """
+        answer = self._call("PUT", f"/v1/commands/{id}", {"name": name, "args": args})
+        return None if answer is None else CommandStatus.model_validate(answer)
 
     def send_drivers(self, folder: Path) -> None:
         """Give the engine a driver library: a folder laid out as virtio-win's.

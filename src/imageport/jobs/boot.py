@@ -47,12 +47,13 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
     evidence = Evidence(work.folder.evidence, "boot", skip=skip, until=_ENGINE_IS_BACK)
     id = work.command_id("boot-image")
     with work.client() as client:
-        client.ask(id, "boot-image", {})
         while time.time() - began < seconds:
             text = evidence.look(work.platform.console(job, Role.ENGINE))
             work.reporter.progress(time.time() - began, 0, last_line(text))
             work.check_alive()
-            status = client.command(id)
+            # Asked each time: a job that was killed in the middle finds the image at work, and no
+            # engine to say so.
+            status = client.try_ask(id, "boot-image", {})
             if status and status.ended:
                 return Boot(time.time() - began, text)
             time.sleep(_LOOK_SECONDS)
