@@ -52,18 +52,19 @@ _VOLATILE = re.compile(r"(?i)first-boot|\.log$|System Volume Information|/config
 
 def _killed_at(pattern: str, arguments: list[str], log: list[str]) -> bool:
     """Run until a line matches, kill -9; false when it ended before."""
-    process = subprocess.Popen(
+    with _started(arguments) as process:
+        for line in process.stderr or ():
+            log.append(line)
+            if re.search(pattern, line):
+                os.kill(process.pid, signal.SIGKILL)
+                return True
+    return False
+
+
+def _started(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        log.append(line)
-        if re.search(pattern, line):
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            return True
-    process.wait()
-    return False
 
 
 def _content(image: Path, folder: Path) -> dict[str, str]:
@@ -115,24 +116,23 @@ def test_lost_machine_begins_that_part_again(tmp_path: Path) -> None:
     arguments = [
         *("migrate", str(source), "--to", "aws", "--output", str(output), "--no-untouched"),
     ]
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
     killed = False
     lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if "boot: started" in line and not killed:
-            killed = True
-            (job,) = [
-                job.id
-                for job in all_jobs()
-                if str(source) in (job.path / "request.json").read_text()
-            ]
-            for pid, owner, _ in running():
-                if owner == job:
-                    os.kill(pid, signal.SIGKILL)
-    assert process.wait() == 0, lines
+    with _started(arguments) as process:
+        for line in process.stderr or ():
+            lines.append(line)
+            if "boot: started" in line and not killed:
+                killed = True
+                _kill_machines(source)
+    assert process.returncode == 0, lines
     assert any("Starting that part again" in line for line in lines), lines
     assert_nothing_left(tmp_path, source, output.name, f"{output.name}.proof")
+
+
+def _kill_machines(source: Path) -> None:
+    (job,) = [
+        job.id for job in all_jobs() if str(source) in (job.path / "request.json").read_text()
+    ]
+    for pid, owner, _ in running():
+        if owner == job:
+            os.kill(pid, signal.SIGKILL)
