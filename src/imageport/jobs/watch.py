@@ -23,6 +23,9 @@ _DOES_NOT_BOOT = (
 )
 _BOOTS = (re.compile(r"(?m)^\S+ login: *$"), re.compile(r"SAC>"))
 
+_CURSOR = 100
+"""Pixels that a blinking cursor may have."""
+
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])")
 
 
@@ -57,6 +60,7 @@ class Evidence:
         self._skip = skip
         self._until = until
         self._looked = 0.0
+        self._most = 0
 
     def look(self, console: Console, *, every: float = 1.0) -> str:
         """Keep what a console shows, pictures at most once in `every` seconds; returns its text."""
@@ -68,14 +72,16 @@ class Evidence:
         now = time.monotonic()
         if not over and console.picture and now - self._looked >= every:
             self._looked = now
-            if shows_something(console.picture):
+            shown = ink(console.picture)
+            # A machine's screen is cleared when it restarts; the last full one is the boot's.
+            if shown > max(_CURSOR, self._most // 2):
                 self.picture.write_bytes(console.picture)
+                self._most = max(self._most, shown)
         return text
 
 
-def shows_something(picture: bytes) -> bool:
-    """Whether a picture is more than one colour: machines are black for seconds when they start."""
+def ink(picture: bytes) -> int:
+    """Pixels that stand out from the picture's most common shade: few on an empty screen."""
     with Image.open(io.BytesIO(picture)) as image:
         shades = image.convert("L").histogram()
-        used = [shade for shade, count in enumerate(shades) if count]
-        return used[-1] - used[0] > 40
+        return image.width * image.height - max(shades)

@@ -1,0 +1,62 @@
+"""What a console shows, and the picture that is kept of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from imageport.jobs.watch import Evidence, plain, verdict_of
+from imageport.model.proof import Verdict
+from imageport.platforms.base import Console
+from PIL import Image
+
+
+def _screen(*boxes: tuple[int, int, int, int]) -> bytes:
+    image = Image.new("RGB", (640, 400))
+    for box in boxes:
+        image.paste((200, 200, 200), box)
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
+EMPTY = _screen()
+CURSOR = _screen((0, 12, 8, 14))
+TEXT = _screen((0, 0, 300, 40))
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("*** STOP: 0x0000007B (INACCESSIBLE_BOOT_DEVICE)", Verdict.DOES_NOT_BOOT),
+        ("ALERT!  /dev/sda3 does not exist.  Dropping to a shell!", Verdict.DOES_NOT_BOOT),
+        ("Kernel panic - not syncing: VFS", Verdict.DOES_NOT_BOOT),
+        ("Debian GNU/Linux 12 master ttyS0\n\nmaster login: ", Verdict.BOOTS),
+        ("Loading Linux ...", Verdict.UNDECIDED),
+    ],
+)
+def test_verdict(text: str, verdict: Verdict) -> None:
+    assert verdict_of(text)[0] == verdict
+
+
+def test_plain_text_has_no_escapes() -> None:
+    assert plain("\x1b[2J\x1b[01;01HBooting\r\n") == "Booting\n"
+
+
+def test_last_full_picture_is_kept(tmp_path: Path) -> None:
+    evidence = Evidence(tmp_path, "boot")
+    for picture in (EMPTY, CURSOR):
+        evidence.look(Console("", picture), every=0)
+    assert not evidence.picture.exists()
+    for picture in (TEXT, CURSOR, EMPTY):
+        evidence.look(Console("", picture), every=0)
+    assert evidence.picture.read_bytes() == TEXT
+
+
+def test_what_comes_after_the_engine_is_back_is_not_the_boots(tmp_path: Path) -> None:
+    evidence = Evidence(tmp_path, "boot", skip=6, until="BACK")
+    said = evidence.look(Console("beforethe boot BACK engine", TEXT), every=0)
+    assert said == "the boot "
+    assert evidence.serial.read_text() == "the boot "
+    assert not evidence.picture.exists()
