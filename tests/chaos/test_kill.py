@@ -8,6 +8,7 @@ guests themselves write times and logs, so whole-disk hashes of two runs never a
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -127,6 +128,29 @@ def test_lost_machine_begins_that_part_again(tmp_path: Path) -> None:
     assert process.returncode == 0, lines
     assert any("Starting that part again" in line for line in lines), lines
     assert_nothing_left(tmp_path, source, output.name, f"{output.name}.proof")
+
+
+def test_leftovers_of_a_kill_are_listed_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "master.qcow2"
+    export(master(WindowsMaster(Firmware.BIOS)), source, DiskFormat.QCOW2)
+    # A state folder of its own: what other tests were killed in is not this test's to remove.
+    home = tmp_path.with_name(f"{tmp_path.name}-home")
+    home.mkdir()
+    (home / "cache").symlink_to(Path(os.environ["IMAGEPORT_HOME"]) / "cache")
+    monkeypatch.setenv("IMAGEPORT_HOME", str(home))
+    output = tmp_path / "out.raw"
+    arguments = ["migrate", str(source), "--to", "aws", "--output", str(output)]
+    assert _killed_at("inspect: done", arguments, [])
+
+    found = json.loads(imageport("leftovers", "list", "--json").stdout)
+    assert {each["kind"] for each in found} == {"machine", "files"}
+    removed = json.loads(imageport("leftovers", "remove", "--json").stdout)
+    assert removed == found
+    assert json.loads(imageport("leftovers", "list", "--json").stdout) == []
+    assert not list(running())
+    assert_nothing_left(tmp_path, source)
 
 
 def _kill_machines(source: Path) -> None:

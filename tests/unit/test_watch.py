@@ -6,10 +6,11 @@ import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
 from imageport.jobs.watch import Evidence, plain, verdict_of
 from imageport.model.proof import Verdict
 from imageport.platforms.base import Console
-from PIL import Image
 
 
 def _screen(*boxes: tuple[int, int, int, int]) -> bytes:

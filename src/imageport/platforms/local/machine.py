@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imageport.host.errors import ToolMissing
+from imageport.host.home import home
 from imageport.host.run import tool_environment
 from imageport.model.target import DiskFormat, Firmware
 from imageport.platforms.base import DiskRef, Role
@@ -216,10 +217,16 @@ class Machine:
 
 
 def running() -> Iterator[tuple[int, str, Role]]:
-    """Every imageport machine on this computer: process id, job, role."""
+    """Every machine of this state folder: process id, job, role.
+
+    A machine works in its job's folder, which tells it from those of another `IMAGEPORT_HOME`.
+    """
+    ours = f"{home()}/"
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
+                if not str((entry / "cwd").readlink()).startswith(ours):
+                    continue
                 arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
