@@ -61,7 +61,7 @@ def migrate(job: str) -> Proof:
             done = steps.work_on_image(attempt)
             break
         except EngineLost as lost:
-            if attempt == ATTEMPTS:
+            if attempt == ATTEMPTS or run.cancel.is_set():
                 raise
             run.reporter.say(f"{lost.message} Starting that part again.")
     written = run.step("write", lambda: write_output(run.folder, run.report_bytes, run.cancel))
