@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.guests.cache import SOURCES, cached, digest
-from lab.guests.debs import kernel_tree, unpacked
+from lab.guests.debs import kernel_and, kernel_version
 from lab.guests.tools import run
 
 _USERLAND: Final = (
@@ -94,17 +94,17 @@ def boot_files() -> Path:
 def _build(made: Path) -> None:
     made.mkdir()
     tree = made.with_name("initramfs")
-    kernel, version = kernel_tree()
+    debian = kernel_and(_USERLAND)
+    version = kernel_version(debian)
     _skeleton(tree)
-    _modules(tree, kernel, version)
-    userland = unpacked(*_USERLAND)
+    _modules(tree, debian, version)
     for name in _LIBRARIES:
-        _copy(userland / name, tree / name)
-    shutil.copy2(userland / "bin/busybox", tree / "bin/busybox")
-    shutil.copy2(userland / "usr/bin/python3.11", tree / "usr/bin/python3.11")
-    _python(tree, userland)
+        _copy(debian / name, tree / name)
+    shutil.copy2(debian / "bin/busybox", tree / "bin/busybox")
+    shutil.copy2(debian / "usr/bin/python3.11", tree / "usr/bin/python3.11")
+    _python(tree, debian)
     run(tree / "bin/busybox", "depmod", "-b", tree, version)
-    shutil.copyfile(kernel / f"boot/vmlinuz-{version}", made / "kernel")
+    shutil.copyfile(debian / f"boot/vmlinuz-{version}", made / "kernel")
     _pack(tree, made / "initramfs")
 
 

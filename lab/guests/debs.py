@@ -1,36 +1,41 @@
-"""Debian packages as unpacked trees: downloaded with apt, never installed on this machine."""
+"""Debian packages as unpacked trees: fetched by mmdebstrap, never installed on this machine.
+
+Not with the machine's own apt: the package lists of a fresh machine are empty or old.
+"""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
+from imageport.engine.image.recipe import FILES, KERNEL, SUITE
 from lab.guests.cache import cached, digest
 from lab.guests.tools import run
 
-_KERNEL: Final = "linux-image-6.12-cloud-amd64"
-_DEPENDENCY: Final = re.compile(r"Depends: (linux-image-\S+)")
+_UNPACK_KERNEL: Final = FILES / "unpack-kernel"
 
 
-def unpacked(*packages: str) -> Path:
-    """A cached directory with the contents of `packages` (newest versions when first asked)."""
-    key = digest({"packages": packages}, [Path(__file__)])
-    return cached(f"debs/{packages[0]}-{key}", lambda made: _unpack(made, packages))
+def kernel_and(packages: tuple[str, ...]) -> Path:
+    """A cached directory with the engine's kernel, `packages` and what they depend on."""
+    key = digest({"packages": packages, "kernel": KERNEL}, [Path(__file__), _UNPACK_KERNEL])
+    return cached(f"debs/kernel-{key}", lambda made: _unpack(made, packages))
+
+
+def kernel_version(tree: Path) -> str:
+    """The version of the kernel in `tree`."""
+    (modules,) = (tree / "lib/modules").iterdir()
+    return modules.name
 
 
 def _unpack(made: Path, packages: tuple[str, ...]) -> None:
-    downloads = made.with_name("downloads")
-    for directory in (made, downloads):
-        directory.mkdir()
-    run("apt-get", "download", "-q", *packages, cwd=downloads)
-    for package in downloads.glob("*.deb"):
-        run("dpkg-deb", "-x", package, made)
-
-
-def kernel_tree() -> tuple[Path, str]:
-    """The tree of the kernel that all phony Windows boot, and its version string."""
-    depends = run("apt-cache", "depends", _KERNEL).decode()
-    image = _DEPENDENCY.search(depends)
-    package = image.group(1) if image else _KERNEL
-    return unpacked(package), package.removeprefix("linux-image-")
+    run(
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=extract",
+        "--format=directory",
+        f"--include={','.join(packages)}",
+        f'--extract-hook={_UNPACK_KERNEL} {KERNEL} "$1"',
+        SUITE,
+        made,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,8 +79,15 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         yield Disk(tmp_path, stack)
 
 
+@pytest.fixture(autouse=True)
+def _own_mount_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that `leftovers` does not see what other tests have mounted at the same time."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def leftovers() -> list[str]:
-    return [line for line in Path("/proc/mounts").read_text().splitlines() if "imageport-" in line]
+    here = tempfile.gettempdir()
+    return [line for line in Path("/proc/mounts").read_text().splitlines() if here in line]
 
 
 def refused(disk: Disk, error: type[GuestError]) -> GuestError:
