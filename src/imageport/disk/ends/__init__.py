@@ -1,0 +1,1 @@
+"""Remote ends: where the bytes of a disk come from or go to over a network."""
