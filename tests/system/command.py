@@ -26,6 +26,13 @@ def imageport(*arguments: str | Path, seconds: float = 900) -> subprocess.Comple
     )
 
 
+def started(*arguments: str | Path) -> subprocess.Popen[str]:
+    """Begin to run; its standard error has a line for whatever it begins and ends."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
 def proof_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """The proof that `migrate --json` printed."""
     assert done.returncode == 0, done.stdout + done.stderr

@@ -102,8 +102,15 @@ def test_dry_run_prints_the_plan_and_changes_nothing(tmp_path: Path) -> None:
     assert_nothing_left(tmp_path, source)
 
 
-@pytest.mark.parametrize("spec", [WindowsMaster(Firmware.UEFI, hang=True)], ids=["windows"])
-def test_image_that_hangs(tmp_path: Path, spec: WindowsMaster) -> None:
+@pytest.mark.parametrize(
+    "spec",
+    [
+        WindowsMaster(Firmware.UEFI, hang=True),
+        pytest.param(LinuxMaster(Firmware.BIOS, hang=True), marks=pytest.mark.slow),
+    ],
+    ids=["windows", "linux"],
+)
+def test_image_that_hangs(tmp_path: Path, spec: WindowsMaster | LinuxMaster) -> None:
     source = tmp_path / "master.qcow2"
     export(master(spec), source, DiskFormat.QCOW2)
     before = sha256(source)

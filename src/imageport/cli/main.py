@@ -43,8 +43,9 @@ def main(
 
 
 def run() -> None:
-    """Entry point. A polite kill (SIGTERM) cleans up as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Entry point. A polite kill and a terminal that is closed clean up as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     app()
 
 

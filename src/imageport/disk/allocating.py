@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from imageport.disk.base import SECTOR, ZEROS
-from imageport.disk.errors import UnsupportedError
+from imageport.disk.errors import UnsupportedError, UnwritableError
 from imageport.disk.mapped import MAX_SIZE
 from imageport.disk.target import TargetFile
 from imageport.model.target import DiskFormat
@@ -159,10 +159,14 @@ class AllocatingWriter(ABC):
         with self._lock:
             fresh, self._unrecorded = self._unrecorded, []
         self.file.sync()
-        with open(self._record_path, "ab") as record:
-            record.write(b"".join(_RECORD.pack(*entry) for entry in fresh))
-            record.flush()
-            os.fsync(record.fileno())
+        try:
+            with open(self._record_path, "ab") as record:
+                record.write(b"".join(_RECORD.pack(*entry) for entry in fresh))
+                record.flush()
+                os.fsync(record.fileno())
+        except OSError as error:
+            detail = error.strerror or type(error).__name__
+            raise UnwritableError(file=str(self._record_path), offset=0, detail=detail) from error
 
     def suspend(self) -> None:
         """See `ResumableWriter.suspend`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imageport.jobs.folder import JobFolder, all_jobs
-from imageport.jobs.output import unproven
+from imageport.jobs.output import unfinished
 from imageport.platforms.base import Leftover
 from imageport.platforms.local import platform
 
@@ -39,5 +39,4 @@ def _partial(folder: JobFolder) -> list[Path]:
     request = folder.path / "request.json"
     if not request.exists() or not folder.request.output:
         return []
-    path = unproven(Path(folder.request.output))
-    return [each for each in (path, path.with_name(path.name + ".partial")) if each.exists()]
+    return unfinished(Path(folder.request.output))

@@ -72,8 +72,14 @@ def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskPr
     return proof
 
 
-def remove_unproven(output: Path) -> None:
-    """Remove what an unfinished migration wrote."""
+def unfinished(output: Path) -> list[Path]:
+    """What an unfinished migration has written beside its output."""
     path = unproven(output)
-    for leftover in (path, path.with_name(path.name + ".partial")):
-        leftover.unlink(missing_ok=True)
+    names = (path.name, f"{path.name}.partial", f"{path.name}.partial.blocks")
+    return [found for found in map(path.with_name, names) if found.exists()]
+
+
+def remove_unfinished(output: Path) -> None:
+    """Remove it."""
+    for path in unfinished(output):
+        path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from imageport.host.lock import exclusive
 from imageport.jobs.folder import JobFolder, job_folder
 from imageport.jobs.migrate import migrate
 from imageport.jobs.migration import MIGRATIONS, Migration
-from imageport.jobs.output import remove_unproven
+from imageport.jobs.output import remove_unfinished
 from imageport.jobs.preflight import SourceFacts, check_output, check_source, failure_folder
 from imageport.jobs.report import Reporter
 from imageport.model.errors import ImageportError
@@ -46,7 +46,7 @@ def run_migration(request: MigrateRequest, reporter: Reporter) -> Proof:
             raise
         finally:
             release(folder.id)
-            remove_unproven(Path(request.output))
+            remove_unfinished(Path(request.output))
             folder.remove()
 
 
@@ -59,7 +59,7 @@ def _begin_or_continue(folder: JobFolder, source: SourceFacts, reporter: Reporte
         return
     release(folder.id)
     folder.empty()
-    remove_unproven(Path(folder.request.output))
+    remove_unfinished(Path(folder.request.output))
     check_output(folder.request, source)
     mark.write_text(begun)
 
@@ -113,7 +113,15 @@ def _stop(run: Migration) -> None:
 
 def _keep_evidence(folder: JobFolder, reporter: Reporter) -> None:
     kept = failure_folder(Path(folder.request.output))
-    if any(folder.evidence.iterdir()):
-        shutil.rmtree(kept, ignore_errors=True)
+    if not any(folder.evidence.iterdir()):
+        return
+    shutil.rmtree(kept, ignore_errors=True)
+    try:
         shutil.copytree(folder.evidence, kept)
+    except OSError as error:
+        # The disk being full is often why the migration failed: that is what has to be said.
+        shutil.rmtree(kept, ignore_errors=True)
+        detail = error.strerror or "it cannot be written"
+        reporter.say(f"Pictures and serial texts could not be kept in {kept}: {detail}")
+    else:
         reporter.say(f"Pictures and serial texts were kept in {kept}")
