@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from imageport.host.run import run
 from lab.guests.cache import SOURCES, cached, digest
 from lab.guests.debs import kernel_and, kernel_version
-from lab.guests.tools import run
 
 _USERLAND: Final = (
     "python3.11-minimal",
@@ -103,7 +103,7 @@ def _build(made: Path) -> None:
     shutil.copy2(debian / "bin/busybox", tree / "bin/busybox")
     shutil.copy2(debian / "usr/bin/python3.11", tree / "usr/bin/python3.11")
     _python(tree, debian)
-    run(tree / "bin/busybox", "depmod", "-b", tree, version)
+    run([tree / "bin/busybox", "depmod", "-b", tree, version])
     shutil.copyfile(debian / f"boot/vmlinuz-{version}", made / "kernel")
     _pack(tree, made / "initramfs")
 
@@ -169,7 +169,7 @@ def _python(tree: Path, userland: Path) -> None:
     for file in (SOURCES / _EMULATOR).glob("*.py"):
         _copy(file, library / "phony_nt" / file.name)
     python = userland / "usr/bin/python3.11"
-    run(python, "-I", "-m", "compileall", "-q", "-b", "-d", "/", library)
+    run([python, "-I", "-m", "compileall", "-q", "-b", "-d", "/", library])
     for source in library.rglob("*.py"):
         source.unlink()
     _check_imports(python, tree)
@@ -181,7 +181,7 @@ def _check_imports(python: Path, tree: Path) -> None:
     program = (
         f"import sys; sys.path[:] = {[f'{tree}{path}' for path in paths]}; import phony_nt.boot"
     )
-    run(python, "-I", "-S", "-B", "-c", program)
+    run([python, "-I", "-S", "-B", "-c", program])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -192,18 +192,11 @@ def _copy(source: Path, target: Path) -> None:
 
 def _pack(tree: Path, made: Path) -> None:
     names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
-    listed = "".join(f"{name}\0" for name in names).encode()
-    archive = run(
-        "cpio",
-        "--quiet",
-        "-o",
-        "-0",
-        "-H",
-        "newc",
-        "--reproducible",
-        "-R",
-        "0:0",
-        given=listed,
+    archive = made.with_name("archive")
+    options = ("--quiet", "-0", "-H", "newc", "--reproducible", "-R", "0:0")
+    run(
+        ["cpio", "-o", *options, "-F", archive],
+        stdin="".join(f"{name}\0" for name in names),
         cwd=tree,
     )
-    made.write_bytes(run("zstd", "-q", "-19", "-T2", "-c", given=archive))
+    run(["zstd", "-q", "-19", "-T2", archive, "-o", made])

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 SOURCES: Final = Path(__file__).resolve().parents[2]
 """The checkout's root: below it lie the sources that a build depends on."""
+GRUB_SOURCE: Final = SOURCES / "src/imageport/engine/image/grub.py"
+"""What puts GRUB into a guest's disk."""
 
 
 def cache_home() -> Path:

@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 from typing import Final
 
+from imageport.host.run import run
 from imageport.model.target import Firmware
 from lab.guests.cache import cached, digest
-from lab.guests.tools import run
 
 _SUITE: Final = "bookworm"
 _PACKAGES: Final = (
@@ -56,15 +56,17 @@ def base_tar(firmware: Firmware, extra_drivers: tuple[str, ...] = ()) -> Path:
 def _debootstrap(made: Path, firmware: Firmware, drivers: tuple[str, ...]) -> None:
     packages = (*_PACKAGES, *_BOOT_LOADER[firmware])
     run(
-        "mmdebstrap",
-        "--mode=root",
-        "--variant=minbase",
-        "--format=tar",
-        "--include=" + ",".join(packages),
-        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-        f"--customize-hook={_initramfs_hook(drivers)}",
-        _SUITE,
-        made,
+        [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=minbase",
+            "--format=tar",
+            "--include=" + ",".join(packages),
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+            f"--customize-hook={_initramfs_hook(drivers)}",
+            _SUITE,
+            made,
+        ],
     )
 
 

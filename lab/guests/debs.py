@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from imageport.engine.image.recipe import FILES, KERNEL, SUITE
+from imageport.host.run import run
 from lab.guests.cache import cached, digest
-from lab.guests.tools import run
 
 _UNPACK_KERNEL: Final = FILES / "unpack-kernel"
 
@@ -29,13 +29,15 @@ def kernel_version(tree: Path) -> str:
 
 def _unpack(made: Path, packages: tuple[str, ...]) -> None:
     run(
-        "mmdebstrap",
-        "--quiet",
-        "--mode=root",
-        "--variant=extract",
-        "--format=directory",
-        f"--include={','.join(packages)}",
-        f'--extract-hook={_UNPACK_KERNEL} {KERNEL} "$1"',
-        SUITE,
-        made,
+        [
+            "mmdebstrap",
+            "--quiet",
+            "--mode=root",
+            "--variant=extract",
+            "--format=directory",
+            f"--include={','.join(packages)}",
+            f'--extract-hook={_UNPACK_KERNEL} {KERNEL} "$1"',
+            SUITE,
+            made,
+        ],
     )

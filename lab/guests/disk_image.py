@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.guests.tools import run
+from imageport.host.run import run
 
 SECTOR: Final = 512
 MIB: Final = 1 << 20
@@ -76,7 +76,7 @@ def write_gpt(disk: Path, identity: uuid.UUID, partitions: Sequence[Partition]) 
         command.append(f"--typecode={number}:{partition.kind}")
         command.append(f"--change-name={number}:{partition.name}")
         command.append(f"--partition-guid={number}:{uuid.uuid5(identity, partition.name)}")
-    run(*command, disk)
+    run([*command, disk])
     return placed
 
 
@@ -105,7 +105,7 @@ def write_mbr(disk: Path, signature: int, partitions: Sequence[Partition]) -> li
 def lay_into(disk: Path, extent: Extent, volume: Path) -> None:
     """Copy the file system in the file `volume` to its place on `disk`; holes stay holes."""
     place = (f"of={disk}", "oflag=seek_bytes", f"seek={extent.offset}")
-    run("dd", f"if={volume}", *place, "bs=64K", "conv=sparse,notrunc", "status=none")
+    run(["dd", f"if={volume}", *place, "bs=64K", "conv=sparse,notrunc", "status=none"])
 
 
 def make_fat(disk: Path, extent: Extent, label: str, files: dict[str, Path]) -> None:
@@ -113,13 +113,13 @@ def make_fat(disk: Path, extent: Extent, label: str, files: dict[str, Path]) -> 
     # One sector a cluster: only so is a volume of 100 MB large enough to be FAT32 for all readers.
     geometry = ("-F32", "-s1", "-h", str(extent.start), "-n", label)
     place = ("--offset", str(extent.start), disk, str(extent.size // 1024))
-    run("mkfs.vfat", *geometry, *place)
+    run(["mkfs.vfat", *geometry, *place])
     inside = f"{disk}@@{extent.offset}"
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
     for folder in sorted(folders):
-        run("mmd", "-i", inside, f"::{folder}")
+        run(["mmd", "-i", inside, f"::{folder}"])
     for name, source in files.items():
-        run("mcopy", "-i", inside, source, f"::{name}")
+        run(["mcopy", "-i", inside, source, f"::{name}"])
 
 
 @contextmanager
@@ -128,17 +128,17 @@ def made_ntfs(volume: Path, extent: Extent, label: str) -> Iterator[Path]:
     with volume.open("wb") as file:
         file.truncate(extent.size)
     geometry = ("-p", str(extent.start), "-H", "255", "-S", "63", "-s", str(SECTOR))
-    run("mkntfs", "-Q", "-F", "-q", *geometry, "-L", label, volume)
+    run(["mkntfs", "-Q", "-F", "-q", *geometry, "-L", label, volume])
     mounted = volume.with_suffix(".mounted")
     mounted.mkdir()
-    run("ntfs-3g", "-o", "windows_names", volume, mounted)
+    run(["ntfs-3g", "-o", "windows_names", volume, mounted])
     try:
         yield mounted
     finally:
-        run("umount", mounted)
+        run(["umount", mounted])
         mounted.rmdir()
 
 
 def write_qcow2(disk: Path, made: Path) -> None:
     """Convert the raw `disk`."""
-    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, made)
+    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, made])

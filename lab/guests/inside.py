@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from imageport.host.run import run
 from lab.guests.disk_image import SECTOR, Extent
-from lab.guests.tools import run
 
 _READY_SECONDS: Final = 10.0
 _GPT_ENTRY: Final = 128
@@ -30,11 +30,11 @@ def mounted_ntfs(image: Path, number: int, *, writable: bool = False) -> Iterato
         volume, folder = Path(name, "volume"), Path(name, "mounted")
         folder.mkdir()
         with exported(image, volume, extent, writable=writable):
-            run("ntfs-3g", *(() if writable else ("-o", "ro")), volume, folder)
+            run(["ntfs-3g", *(() if writable else ("-o", "ro")), volume, folder])
             try:
                 yield folder
             finally:
-                run("umount", folder)
+                run(["umount", folder])
 
 
 def partitions(image: Path) -> list[Extent]:

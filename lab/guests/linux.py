@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from imageport.engine.image.grub import core_image, embed
+from imageport.host.run import run
 from imageport.model.target import Firmware
-from lab.guests.cache import cached, digest, scratch
+from lab.guests.cache import GRUB_SOURCE, cached, digest, scratch
 from lab.guests.debian_base import base_tar
 from lab.guests.disk_image import (
     MIB,
@@ -22,9 +24,7 @@ from lab.guests.disk_image import (
     write_gpt,
     write_qcow2,
 )
-from lab.guests.grub import core_image, embed
 from lab.guests.linux_files import Identity, specialise
-from lab.guests.tools import run
 
 _FIRST: Final = {
     Firmware.BIOS: Partition("BIOS boot", "EF02", 1),
@@ -60,8 +60,9 @@ def linux_master(master: LinuxMaster) -> Path:
     extra = ("ahci",) if master.firmware is Firmware.UEFI else ()
     base = base_tar(master.firmware, extra)
     here = Path(__file__)
-    names = ("linux.py", "linux_files.py", "disk_image.py", "grub.py")
-    key = digest({**asdict(master), "base": base.name}, [here.with_name(name) for name in names])
+    names = ("linux.py", "linux_files.py", "disk_image.py")
+    sources = [GRUB_SOURCE, *(here.with_name(name) for name in names)]
+    key = digest({**asdict(master), "base": base.name}, sources)
     return cached(
         f"images/linux-{master.firmware}-{key}.qcow2", lambda made: _build(made, master, base)
     )
@@ -72,7 +73,7 @@ def _build(made: Path, master: LinuxMaster, base: Path) -> None:
     with scratch() as work:
         tree, disk = work / "tree", work / "disk.raw"
         tree.mkdir()
-        run("tar", "-C", tree, "--numeric-owner", "-xpf", base)
+        run(["tar", "-C", tree, "--numeric-owner", "-xpf", base])
         names = Identity(master.hostname, master.mac, master.address, master.gateway, identity)
         specialise(tree, names, master.firmware, hang=master.hang)
         blank_disk(disk, master.size_mib)
@@ -94,20 +95,20 @@ def _put_swap(disk: Path, extent: Extent, work: Path, identity: uuid.UUID) -> No
     volume = work / "swap"
     blank_disk(volume, extent.size // MIB)
     volume.chmod(0o600)
-    run("mkswap", "-U", str(identity), volume)
+    run(["mkswap", "-U", str(identity), volume])
     lay_into(disk, extent, volume)
 
 
 def _put_root(disk: Path, extent: Extent, tree: Path, identity: uuid.UUID) -> None:
     options = ("-q", "-F", "-t", "ext4", "-L", "root", "-U", str(identity), "-d", tree)
     place = ("-E", f"offset={extent.offset},lazy_itable_init=1", disk, f"{extent.size // 1024}k")
-    run("mke2fs", *options, *place)
+    run(["mke2fs", *options, *place])
 
 
 def _put_grub(disk: Path, extent: Extent, tree: Path, work: Path) -> None:
     modules = tree / "boot/grub/i386-pc"
     shutil.copytree(tree / "usr/lib/grub/i386-pc", modules)
-    core = core_image(work, "(,gpt3)/boot/grub", tuple(_GRUB_MODULES.split()))
+    core = core_image("(,gpt3)/boot/grub", tuple(_GRUB_MODULES.split()))
     embed(disk, core, sector=extent.start, room=extent.sectors)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imageport.host.run import run
 from imageport.model.target import DiskFormat
 from lab.guests.linux import LinuxMaster, linux_master
-from lab.guests.tools import run
 from lab.guests.windows import windows_master
 from lab.guests.windows_spec import WindowsMaster
 
@@ -33,7 +33,7 @@ def export(image: Path, output: Path, disk_format: DiskFormat) -> None:
     partial = output.with_name(f"{output.name}.partial")
     kind, *options = _QEMU_FORMATS[disk_format]
     try:
-        run("qemu-img", "convert", "-f", "qcow2", "-O", kind, *options, image, partial)
+        run(["qemu-img", "convert", "-f", "qcow2", "-O", kind, *options, image, partial])
         partial.rename(output)
     finally:
         partial.unlink(missing_ok=True)

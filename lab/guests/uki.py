@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.guests.tools import run
+from imageport.host.run import run
 
 _STUB: Final = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
 _ADDRESSES: Final = {
@@ -27,4 +27,4 @@ def build_uki(made: Path, kernel: Path, initramfs: Path, command_line: str) -> N
     for name, file in sections.items():
         options += ["--add-section", f"{name}={file}"]
         options += ["--change-section-vma", f"{name}={_ADDRESSES[name]:#x}"]
-    run("objcopy", *options, _STUB, made)
+    run(["objcopy", *options, _STUB, made])

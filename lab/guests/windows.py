@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from imageport.engine.image.grub import core_image, embed
 from imageport.model.target import Firmware
 from lab.guests.boot_files import HIVE_SOURCES, boot_files
-from lab.guests.cache import SOURCES, cached, digest, scratch
+from lab.guests.cache import GRUB_SOURCE, SOURCES, cached, digest, scratch
 from lab.guests.disk_image import (
     Extent,
     Partition,
@@ -22,7 +23,6 @@ from lab.guests.disk_image import (
     write_mbr,
     write_qcow2,
 )
-from lab.guests.grub import core_image, embed
 from lab.guests.uki import build_uki
 from lab.guests.windows_files import fill_system_volume, mark_volume_dirty
 from lab.guests.windows_registry import write_bcd
@@ -38,7 +38,7 @@ _MBR: Final = (Partition("System Reserved", "07", 100, active=True), Partition("
 _KERNEL_OPTIONS: Final = "console=ttyS0 quiet loglevel=1 vt.global_cursor_default=0 panic=10"
 _GRUB_MODULES: Final = ("part_msdos", "ntfs", "linux", "boot")
 _SOURCES: Final = (
-    "blank_hive boot_files debs disk_image grub uki windows windows_drivers windows_files "
+    "blank_hive boot_files debs disk_image uki windows windows_drivers windows_files "
     "windows_registry windows_spec"
 )
 """The modules beside this one that an image depends on."""
@@ -50,7 +50,7 @@ def windows_master(master: WindowsMaster) -> Path:
     here = Path(__file__)
     sources = [here.with_name(f"{name}.py") for name in _SOURCES.split()]
     sources += here.with_name("phony_nt").glob("*.py")
-    sources += (SOURCES / name for name in HIVE_SOURCES)
+    sources += (GRUB_SOURCE, *(SOURCES / name for name in HIVE_SOURCES))
     key = digest(asdict(master), sources)
     return cached(
         f"images/windows-{master.firmware}-{key}.qcow2", lambda made: _build(made, master)
@@ -103,7 +103,7 @@ def _build_bios(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UU
         "initrd /Boot/boot.sdi\n"
         "boot\n"
     )
-    core = core_image(work, "(,msdos1)/", _GRUB_MODULES, script)
+    core = core_image("(,msdos1)/", _GRUB_MODULES, script)
     embed(disk, core, sector=1, room=reserved.start - 1)
     _put_system_volume(disk, work, system, master)
 

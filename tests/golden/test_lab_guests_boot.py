@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from imageport.engine.image.grub import core_image, embed
 from imageport.guest.windows.hive import Hive
 from imageport.guest.windows.registry_value import Value
 from imageport.model.target import Controller, Firmware
 from lab.guests import State, WindowsMaster, master
 from lab.guests.disk_image import blank_disk, write_mbr
-from lab.guests.grub import core_image, embed
 from lab.guests.inside import mounted_ntfs, partitions
 from lab.guests.tryout import Machine, Seen, boot
 
@@ -149,7 +149,7 @@ def test_another_grub_hands_over_to_the_second_disk(controller: Controller, tmp_
     write_mbr(first, 1, [])
     script = "drivemap -s hd0 hd1\nset root=hd1\nchainloader +1\nboot\n"
     modules = ("drivemap", "chain", "boot", "part_msdos")
-    embed(first, core_image(tmp_path, "/", modules, script), sector=1, room=2000)
+    embed(first, core_image("/", modules, script), sector=1, room=2000)
     machine = Machine(Firmware.BIOS, controller, chained=first)
     seen = _boot(master(WindowsMaster(Firmware.BIOS)), machine)
     expected = "NT-BOOT-OK" if controller is Controller.PVSCSI else "STOP: 0x0000007B"

@@ -11,7 +11,8 @@ import typer
 
 from imageport.cli.screen import OUT, print_json
 from imageport.engine.image import recipe
-from imageport.engine.image.bootdisk import GRUB_PC, SHIM, SIGNED_GRUB
+from imageport.engine.image.bootdisk import SHIM, SIGNED_GRUB
+from imageport.engine.image.grub import GRUB_PC
 from imageport.host.home import home, subfolder
 from imageport.host.run import tool_environment
 from imageport.platforms.local.accel import QEMU, kvm_may_work

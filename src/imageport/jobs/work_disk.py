@@ -13,12 +13,12 @@ from imageport.disk.copy import copy
 from imageport.disk.create import create_disk
 from imageport.disk.mapped import MappedReader
 from imageport.disk.open import open_disk
+from imageport.disk.qemu import QEMU_FORMATS
 from imageport.host.errors import ToolFailed
 from imageport.host.run import run
 from imageport.jobs.folder import JobFolder
 from imageport.model.target import DiskFormat
 from imageport.platforms.base import DiskRef
-from imageport.platforms.local.machine import QEMU_FORMATS
 
 Progress = Callable[[int, int], None]
 

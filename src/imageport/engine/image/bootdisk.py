@@ -1,28 +1,24 @@
 """A disk that starts on BIOS and UEFI, written from a folder without loop devices or mounts.
 
 Layout (GPT): 1 BIOS boot partition with GRUB's core image, 2 EFI system partition, 3 ext4 root.
-GRUB is embedded by hand, as its own installer does it: `boot.img` holds the 64-bit LBA of
-`core.img` at 0x5c, whose first sector holds a block list at 0x1f4 (GRUB 2.06, boot/i386/pc).
 """
 
 from __future__ import annotations
 
-import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from imageport.engine.image.grub import SECTOR, core_image, embed
 from imageport.host.run import run
 
-SECTOR = 512
 MIB = 1 << 20
 
-GRUB_PC = Path("/usr/lib/grub/i386-pc")
 SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
 SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 
 _BIOS_MODULES = (
-    *("biosdisk", "part_gpt", "part_msdos", "ext2", "normal", "linux", "search", "search_fs_uuid"),
+    *("part_gpt", "part_msdos", "ext2", "normal", "linux", "search", "search_fs_uuid"),
     *("serial", "terminal", "configfile", "loadenv", "chain", "drivemap", "test", "boot"),
     *("minicmd", "echo"),
 )
@@ -118,35 +114,6 @@ def _make_esp(disk: BootDisk, output: Path, sectors: int) -> None:
 
 
 def _embed_bios_grub(disk: BootDisk, output: Path) -> None:
-    core = _core_image(disk.uuid)
-    boot = bytearray((GRUB_PC / "boot.img").read_bytes())
-    struct.pack_into("<Q", boot, 0x5C, _BIOS_START)
-    # As grub-bios-setup does for hard disks: trust the drive number that the BIOS gives in DL.
-    boot[0x66:0x68] = b"\x90\x90"
-    with output.open("r+b") as image:
-        sector = bytearray(image.read(SECTOR))
-        sector[:440] = boot[:440]
-        image.seek(0)
-        image.write(sector)
-        image.seek(_BIOS_START * SECTOR)
-        image.write(core)
-
-
-def _core_image(uuid: str) -> bytes:
-    with tempfile.TemporaryDirectory() as scratch:
-        early = Path(scratch, "early.cfg")
-        early.write_text(f"search.fs_uuid {uuid} root\nset prefix=($root)/boot/grub\n")
-        made = Path(scratch, "core.img")
-        run(
-            [
-                *("grub-mkimage", "-O", "i386-pc", "-c", early, "-p", "/boot/grub", "-o", made),
-                *_BIOS_MODULES,
-            ]
-        )
-        core = bytearray(made.read_bytes())
-    sectors = -(-len(core) // SECTOR)
-    if sectors > _BIOS_SECTORS:
-        raise AssertionError(f"GRUB's core image of {sectors} sectors outgrew its partition")
-    core.extend(bytes(sectors * SECTOR - len(core)))
-    struct.pack_into("<QHH", core, 0x1F4, _BIOS_START + 1, sectors - 1, 0x820)
-    return bytes(core)
+    early = f"search.fs_uuid {disk.uuid} root\nset prefix=($root)/boot/grub\n"
+    core = core_image("/boot/grub", _BIOS_MODULES, early)
+    embed(output, core, sector=_BIOS_START, room=_BIOS_SECTORS)

@@ -17,10 +17,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imageport.disk.qemu import QEMU_FORMATS
 from imageport.host.errors import ToolMissing
 from imageport.host.home import home
 from imageport.host.run import tool_environment
-from imageport.model.target import DiskFormat, Firmware
+from imageport.model.target import Firmware
 from imageport.platforms.base import DiskRef, Role
 from imageport.platforms.errors import MachineDied
 from imageport.platforms.local.accel import QEMU, Accelerator
@@ -34,15 +35,6 @@ _NAME = re.compile(r"guest=imageport/([A-Za-z0-9-]+)/([a-z]+)")
 _FORWARDED = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)")
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
-
-QEMU_FORMATS = {
-    DiskFormat.RAW: "raw",
-    DiskFormat.VHD: "vpc",
-    DiskFormat.VHD_FIXED: "vpc",
-    DiskFormat.VHDX: "vhdx",
-    DiskFormat.VMDK: "vmdk",
-    DiskFormat.QCOW2: "qcow2",
-}
 """What QEMU calls the formats."""
 
 

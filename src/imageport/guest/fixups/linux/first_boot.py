@@ -21,12 +21,7 @@ class FirstBoot(FixUp):
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
         """The steps first, the link that starts the unit last."""
-        steps = [
-            step
-            for each in fixups.in_order(self.family)
-            if each.applies(task)
-            for step in each.steps(task)
-        ]
+        steps = fixups.steps(self.family, task)
         scripts = [
             WriteText(
                 runner.step_path(10 * number, step.name),

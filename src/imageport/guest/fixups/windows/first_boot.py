@@ -32,12 +32,7 @@ class FirstBoot(FixUp):
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
         """The files first, the service that starts them last."""
-        steps = [
-            step
-            for each in fixups.in_order(self.family)
-            if each.applies(task)
-            for step in each.steps(task)
-        ]
+        steps = fixups.steps(self.family, task)
         files = [
             WriteFile(
                 runner.step_path(10 * number, step.name),
