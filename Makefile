@@ -6,9 +6,9 @@ BIN := .venv/bin
 # docs/dependencies.md says what each is for.
 PACKAGES := \
 	binutils busybox-static cpio dosfstools e2fsprogs fakeroot fdisk fuse3 gdisk \
-	grub-common grub-efi-amd64-bin grub-efi-amd64-signed grub-pc-bin kmod libhivex0 \
+	grub-common grub-efi-amd64-signed grub-pc-bin kmod libhivex0 \
 	mmdebstrap mtools ntfs-3g ovmf python3-venv qemu-system-common qemu-system-x86 \
-	qemu-utils shim-signed systemd-boot-efi util-linux xfsprogs zstd
+	qemu-utils shim-signed systemd-boot-efi uidmap util-linux xfsprogs zstd
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get \

@@ -28,6 +28,7 @@ _TOOLS = {
     QEMU: "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mmdebstrap": "mmdebstrap",
+    "newuidmap": "uidmap",
     "fakeroot": "fakeroot",
     "depmod": "kmod",
     "sgdisk": "gdisk",
