@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +71,13 @@ def test_stopped_by_its_user(
 ) -> None:
     before = sha256(source)
     output = tmp_path / "in" / "out.raw"
-    done = _disturbed(_migrate(source, output), pattern, lambda pid: os.kill(pid, number))
+
+    def impatiently(pid: int) -> None:
+        os.kill(pid, number)
+        time.sleep(0.5)
+        os.kill(pid, number)
+
+    done = _disturbed(_migrate(source, output), pattern, impatiently)
     assert done.returncode == 130, done.stderr
     assert "job.interrupted" in done.stdout
     assert sha256(source) == before

@@ -42,12 +42,18 @@ def main(
     """Options before any command."""
 
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def run() -> None:
-    """Entry point. A polite kill and a terminal that is closed clean up as Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Entry point. Ctrl-C, a polite kill and a terminal that is closed all clean up."""
+    for number in _STOPPING:
         signal.signal(number, _interrupt)
     app()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    # Once: an impatient second Ctrl-C would cut off the cleaning up.
+    for each in _STOPPING:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
