@@ -8,7 +8,6 @@ import threading
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from imageport.disk.base import SECTOR, ZEROS
@@ -60,28 +59,27 @@ class AllocatingWriter(ABC):
 
     What a subclass adds is its layout: where data may begin, how far apart blocks lie, and the
     tables, which are written at the end, so that an incomplete file is no valid image. Where the
-    blocks lie is kept beside the file (`NAME.partial.blocks`) while it is to be resumed.
+    blocks lie is kept in the target's `record` while it is to be resumed.
     """
 
     format: ClassVar[DiskFormat]
     zeroed: ClassVar[bool] = True
     ordered: ClassVar[bool] = False
 
-    def __init__(
-        self, path: Path, size: int, *, block: int, page: int = 8192, resume: bool = False
-    ) -> None:
+    def __init__(self, target: TargetFile, size: int, *, block: int, page: int = 8192) -> None:
         """Create the file for a disk of `size` bytes, `block` bytes a block."""
         if not 0 < size <= self.max_size() or size % SECTOR:
             feature = f"a virtual size of {size} bytes in {self.format}"
-            raise UnsupportedError(file=str(path), feature=feature)
+            raise UnsupportedError(file=target.name, feature=feature)
+        target.require_random_access(self.format)
         self.size = size
-        self.name = str(path)
+        self.name = target.name
         self.block = block
         self.positions = Positions(page)
-        self.file = TargetFile(path, resume=resume)
+        self.file = target
+        target.open()
         self.stride, self.next, self._first = block, 0, 0
         self._lock = threading.Lock()
-        self._record_path = path.with_name(path.name + ".partial.blocks")
         self._unrecorded: list[tuple[int, int]] = []
 
     @classmethod
@@ -139,12 +137,12 @@ class AllocatingWriter(ABC):
         """See `DiskWriter.finish`."""
         self.write_tables()
         self.file.complete()
-        self._record_path.unlink(missing_ok=True)
+        self.file.record.unlink(missing_ok=True)
 
     def abort(self) -> None:
         """See `DiskWriter.abort`."""
         self.file.discard()
-        self._record_path.unlink(missing_ok=True)
+        self.file.record.unlink(missing_ok=True)
 
     def restart(self) -> None:
         """See `ResumableWriter.restart`."""
@@ -152,7 +150,7 @@ class AllocatingWriter(ABC):
         self.next = self._first
         self.file.truncate(0)
         self._unrecorded.clear()
-        self._record_path.unlink(missing_ok=True)
+        self.file.record.unlink(missing_ok=True)
 
     def sync(self) -> None:
         """See `ResumableWriter.sync`."""
@@ -160,13 +158,13 @@ class AllocatingWriter(ABC):
             fresh, self._unrecorded = self._unrecorded, []
         self.file.sync()
         try:
-            with open(self._record_path, "ab") as record:
+            with open(self.file.record, "ab") as record:
                 record.write(b"".join(_RECORD.pack(*entry) for entry in fresh))
                 record.flush()
                 os.fsync(record.fileno())
         except OSError as error:
             detail = error.strerror or type(error).__name__
-            raise UnwritableError(file=str(self._record_path), offset=0, detail=detail) from error
+            raise UnwritableError(file=str(self.file.record), offset=0, detail=detail) from error
 
     def suspend(self) -> None:
         """See `ResumableWriter.suspend`."""
@@ -197,9 +195,9 @@ class AllocatingWriter(ABC):
         return position
 
     def _load_record(self) -> None:
-        if not self._record_path.exists():
+        if not self.file.record.exists():
             return
-        data = self._record_path.read_bytes()
+        data = self.file.record.read_bytes()
         # A record that was cut in the middle ends the list: its block was never trusted.
         for block, position in _RECORD.iter_unpack(data[: len(data) // 16 * 16]):
             if block * self.block < self.size and position >= self.next:

@@ -13,8 +13,9 @@ from imageport.disk.errors import (
     BackingMissingError,
     BackingRefusedError,
 )
-from imageport.disk.file import ImageFile
+from imageport.disk.file import ImageFile, LocalFile
 from imageport.disk.mapped import MappedReader
+from imageport.disk.remote import RemoteFile
 from imageport.model.target import DiskFormat
 
 MAX_DEPTH = 64
@@ -47,6 +48,24 @@ class BackingPolicy:
 
     allowed: bool | Collection[Path] = False
 
+    def open(self, owner: ImageFile, names: Sequence[str]) -> ImageFile:
+        """Open the first existing file among `names`, as `owner` names them.
+
+        A file that is not on this computer may name files of its own folder, and no others. Raises
+        `BackingRefusedError`, `BackingMissingError` and what opening a file raises.
+        """
+        if isinstance(owner, LocalFile):
+            return LocalFile(self.find(owner.path, names))
+        for name in names:
+            plain = name.removeprefix("./")
+            if "/" in plain or "\0" in plain or plain in ("", ".", ".."):
+                detail = "only files of the same folder are followed here"
+                raise BackingRefusedError(file=owner.name, backing=repr(name), detail=detail)
+            found = owner.beside(plain) if isinstance(owner, RemoteFile) else None
+            if found is not None:
+                return found
+        raise _missing(owner.name, names)
+
     def find(self, owner: Path, names: Sequence[str]) -> Path:
         """The first existing file among `names`, as `owner` names them.
 
@@ -64,8 +83,7 @@ class BackingPolicy:
                 return path
         if refusal is not None:
             raise refusal
-        missing = ", ".join(names) or "a parent that it does not name"
-        raise BackingMissingError(file=str(owner), backing=missing)
+        raise _missing(str(owner), names)
 
     def _permit(self, owner: Path, name: str) -> Path:
         if "\0" in name or not name:
@@ -86,6 +104,11 @@ class BackingPolicy:
         raise BackingRefusedError(file=str(owner), backing=name, detail=detail)
 
 
+def _missing(owner: str, names: Sequence[str]) -> BackingMissingError:
+    missing = ", ".join(names) or "a parent that it does not name"
+    return BackingMissingError(file=owner, backing=missing)
+
+
 def verified(
     child: ImageFile, parent: MappedReader, expected: Collection[UUID | int]
 ) -> MappedReader:
@@ -94,8 +117,8 @@ def verified(
         return parent
     parent.close()
     raise BackingMismatchError(
-        file=str(child.path),
-        backing=str(parent.file.path),
+        file=child.name,
+        backing=parent.file.name,
         found=str(parent.identity),
         expected=" or ".join(map(str, expected)),
     )

@@ -10,19 +10,22 @@ from imageport.disk.device import DeviceWriter
 from imageport.disk.errors import TargetTooSmallError, UnsupportedError
 from imageport.disk.qcow2.writer import Qcow2Writer
 from imageport.disk.raw import RawWriter
+from imageport.disk.target import LocalTarget, TargetFile
 from imageport.disk.vhd.writer import DynamicVhdWriter, FixedVhdWriter
 from imageport.disk.vhdx.writer import VhdxWriter
 from imageport.disk.vmdk.writer import StreamVmdkWriter
 from imageport.model.target import DiskFormat
 
-_WRITERS: dict[DiskFormat, Callable[[Path, int, bool], DiskWriter]] = {
-    DiskFormat.RAW: lambda path, size, resume: RawWriter(path, size, resume=resume),
-    DiskFormat.VHD_FIXED: lambda path, size, resume: FixedVhdWriter(path, size, resume=resume),
-    DiskFormat.VHD: lambda path, size, resume: DynamicVhdWriter(path, size, resume=resume),
-    DiskFormat.VHDX: lambda path, size, resume: VhdxWriter(path, size, resume=resume),
-    DiskFormat.QCOW2: lambda path, size, resume: Qcow2Writer(path, size, resume=resume),
-    DiskFormat.VMDK: lambda path, size, _: StreamVmdkWriter(path, size),
+_WRITERS: dict[DiskFormat, Callable[[TargetFile, int], DiskWriter]] = {
+    DiskFormat.RAW: RawWriter,
+    DiskFormat.VHD_FIXED: FixedVhdWriter,
+    DiskFormat.VHD: DynamicVhdWriter,
+    DiskFormat.VHDX: VhdxWriter,
+    DiskFormat.QCOW2: Qcow2Writer,
+    DiskFormat.VMDK: StreamVmdkWriter,
 }
+_STREAMS = frozenset({DiskFormat.VMDK})
+"""Formats that cannot be gone on with in the middle."""
 
 
 def granularity(format: DiskFormat) -> int:
@@ -30,18 +33,24 @@ def granularity(format: DiskFormat) -> int:
     return MIB if format is DiskFormat.VHD_FIXED else SECTOR
 
 
-def create_disk(path: Path, format: DiskFormat, size: int, *, resume: bool = False) -> DiskWriter:
+def create_disk(
+    place: Path | TargetFile, format: DiskFormat, size: int, *, resume: bool = False
+) -> DiskWriter:
     """Create a disk for at least `size` bytes, rounded up to what the format allows.
+
+    `place` is a path here, or a target that says by itself whether it is gone on with.
 
     A block device takes a raw disk; it is written to in place, with nothing to roll back. A file is
     `PATH.partial` until it is finished. With `resume`, one that an earlier process left
     behind (see `copy`) is gone on with where the format allows it. A VHDX of another block size
     than the default is made with `VhdxWriter` itself. Raises `DiskError`.
     """
-    if path.is_block_device():
-        return _open_device(path, format, size)
+    if isinstance(place, Path):
+        if place.is_block_device():
+            return _open_device(place, format, size)
+        place = LocalTarget(place, resume=resume and format not in _STREAMS)
     unit = granularity(format)
-    return _WRITERS[format](path, -(-size // unit) * unit, resume)
+    return _WRITERS[format](place, -(-size // unit) * unit)
 
 
 def _open_device(path: Path, format: DiskFormat, size: int) -> DiskWriter:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from imageport.disk.base import ZEROS, Extent, ExtentKind
@@ -25,34 +26,39 @@ class Patch(NamedTuple):
     data: bytes | None
 
 
-class ImageFile:
-    """An open regular file or block device, read by position from any thread; sizes in bytes."""
+class ImageFile(ABC):
+    """A file, here or elsewhere, read by position from any thread; sizes in bytes.
 
-    def __init__(self, path: Path) -> None:
-        """Open `path` for reading. Raises `UnreadableError` or `NotADiskError`."""
-        self.path = path
-        self._fd = -1
-        self._patches: Sequence[Patch] = ()
-        try:
-            # O_NONBLOCK: a FIFO must be refused below, not waited for.
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            state = os.fstat(self._fd)
-            self.is_block_device = stat.S_ISBLK(state.st_mode)
-            self.size = os.lseek(self._fd, 0, os.SEEK_END) if self.is_block_device else 0
-        except OSError as error:
-            self.close()
-            raise self._unreadable(0, error) from error
-        if stat.S_ISREG(state.st_mode):
-            self.size = state.st_size
-        elif not self.is_block_device:
-            self.close()
-            raise NotADiskError(file=str(path), detail="it is neither a file nor a block device")
-        self.fingerprint = f"{path.absolute()}:{self.size}:{state.st_mtime_ns}"
-        self.identity = (state.st_rdev, 0) if self.is_block_device else (state.st_dev, state.st_ino)
+    A subclass sets the attributes and reads; every method raises `DiskError`.
+    """
 
-    def fileno(self) -> int:
-        """The descriptor, for calls such as `copy_file_range`."""
-        return self._fd
+    name: str
+    """What errors call the file: a path, or an address without secrets."""
+    size: int
+    fingerprint: str
+    """Changes when the content may have changed."""
+    identity: Hashable
+    """The same for the same file, whatever it is called."""
+    is_block_device = False
+
+    _patches: Sequence[Patch] = ()
+
+    @abstractmethod
+    def pread(self, offset: int, view: memoryview) -> int:
+        """Read into `view` from `offset` on; how many bytes, 0 only at the end of the file."""
+
+    @abstractmethod
+    def stored(self, offset: int, length: int) -> Iterator[Extent]:
+        """The range as data and holes of the file itself (offsets within the file), in order."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file; safe to repeat."""
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name that promises a format, in lower case: `.vhdx`."""
+        return PurePosixPath(self.name).suffix.lower()
 
     @property
     def patched(self) -> bool:
@@ -62,12 +68,6 @@ class ImageFile:
     def patch(self, patches: Sequence[Patch]) -> None:
         """Let later reads see `patches` over the file, later ones over earlier ones."""
         self._patches = patches
-
-    def close(self) -> None:
-        """Close the file; safe to repeat."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
     def require(self, offset: int, length: int, structure: str) -> None:
         """Raise `TruncatedError` unless the range lies within the file."""
@@ -94,10 +94,7 @@ class ImageFile:
         """Fill `view` from `offset` on, all of it."""
         done, length = 0, len(view)
         while done < length:
-            try:
-                got = os.preadv(self._fd, [view[done : done + PREAD_LIMIT]], offset + done)
-            except OSError as error:
-                raise self._unreadable(offset + done, error) from error
+            got = self.pread(offset + done, view[done:])
             if not got:
                 self.require(offset, length, structure)
                 raise self._truncated(offset, length, structure, offset + done)
@@ -106,11 +103,61 @@ class ImageFile:
             _apply(patch, offset, view)
 
     def allocation(self, offset: int, length: int) -> Iterator[Extent]:
-        """The range as data and holes of the file itself (offsets within the file)."""
-        at, end = offset, offset + length
+        """See `stored`; a patched file is data throughout."""
         if self._patches:
-            yield Extent(at, length, ExtentKind.DATA)
-            return
+            return iter((Extent(offset, length, ExtentKind.DATA),))
+        return self.stored(offset, length)
+
+    def _truncated(self, offset: int, needed: int, structure: str, size: int) -> TruncatedError:
+        return TruncatedError(
+            file=self.name, structure=structure, offset=offset, needed=needed, size=size
+        )
+
+
+class LocalFile(ImageFile):
+    """An open regular file or block device."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path` for reading. Raises `UnreadableError` or `NotADiskError`."""
+        self.path, self.name = path, str(path)
+        self._fd = -1
+        try:
+            # O_NONBLOCK: a FIFO must be refused below, not waited for.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            state = os.fstat(self._fd)
+            self.is_block_device = stat.S_ISBLK(state.st_mode)
+            self.size = os.lseek(self._fd, 0, os.SEEK_END) if self.is_block_device else 0
+        except OSError as error:
+            self.close()
+            raise self._unreadable(0, error) from error
+        if stat.S_ISREG(state.st_mode):
+            self.size = state.st_size
+        elif not self.is_block_device:
+            self.close()
+            raise NotADiskError(file=self.name, detail="it is neither a file nor a block device")
+        self.fingerprint = f"{path.absolute()}:{self.size}:{state.st_mtime_ns}"
+        self.identity = (state.st_rdev, 0) if self.is_block_device else (state.st_dev, state.st_ino)
+
+    def fileno(self) -> int:
+        """The descriptor, for calls such as `copy_file_range`."""
+        return self._fd
+
+    def close(self) -> None:
+        """See `ImageFile.close`."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def pread(self, offset: int, view: memoryview) -> int:
+        """See `ImageFile.pread`."""
+        try:
+            return os.preadv(self._fd, [view[:PREAD_LIMIT]], offset)
+        except OSError as error:
+            raise self._unreadable(offset, error) from error
+
+    def stored(self, offset: int, length: int) -> Iterator[Extent]:
+        """See `ImageFile.stored`."""
+        at, end = offset, offset + length
         while at < end:
             start = min(self._seek(at, os.SEEK_DATA), end)
             if start > at:
@@ -138,14 +185,9 @@ class ImageFile:
         if size < self.size and not self.is_block_device:
             raise self._truncated(0, self.size, "content", size)
 
-    def _truncated(self, offset: int, needed: int, structure: str, size: int) -> TruncatedError:
-        return TruncatedError(
-            file=str(self.path), structure=structure, offset=offset, needed=needed, size=size
-        )
-
     def _unreadable(self, offset: int, error: OSError) -> UnreadableError:
         detail = error.strerror or type(error).__name__
-        return UnreadableError(file=str(self.path), offset=offset, detail=detail)
+        return UnreadableError(file=self.name, offset=offset, detail=detail)
 
 
 def zero_fill(view: memoryview) -> None:

@@ -10,7 +10,6 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from imageport.disk.base import GIB, SECTOR, ZEROS, DiskReader
@@ -41,17 +40,18 @@ class GcpArchiveWriter:
     zeroed: ClassVar[bool] = True
     ordered: ClassVar[bool] = True
 
-    def __init__(self, path: Path, source: DiskReader) -> None:
+    def __init__(self, target: TargetFile, source: DiskReader) -> None:
         """Create the archive for a copy of `source`, its size rounded up to whole GiB."""
         self.size = -(-source.size // GIB) * GIB
-        self.name = str(path)
+        self.name = target.name
         self._ranges = list(_ranges(source))
         if len(self._ranges) > _MAX_RANGES or self.size > MAX_SIZE:
             feature = f"an archive of {self.size} bytes in {len(self._ranges)} pieces"
             raise UnsupportedError(file=self.name, feature=feature)
         self._starts = [start for start, _ in self._ranges]
         self._stored = sum(end - start for start, end in self._ranges)
-        self._file = TargetFile(path)
+        self._file = target
+        target.open()
         self._turnstile = Turnstile()
         self._at = self._plain = self._crc = 0
         self._put(_GZIP_HEADER)

@@ -83,7 +83,7 @@ class MappedReader(ABC):
         """What a child of this file knows it by, in formats that say so."""
         if size > MAX_SIZE:
             feature = f"a virtual size of {size} bytes (at most {MAX_SIZE})"
-            raise UnsupportedError(file=str(file.path), feature=feature)
+            raise UnsupportedError(file=file.name, feature=feature)
         if size <= 0 or size % SECTOR:
             raise self.corrupt("virtual size", 0, f"{size} bytes is not a whole number of sectors")
 
@@ -152,7 +152,7 @@ class MappedReader(ABC):
 
 def corrupt(file: ImageFile, structure: str, offset: int, detail: str) -> CorruptError:
     """The error for a structure at byte `offset` of `file`."""
-    return CorruptError(file=str(file.path), structure=structure, offset=offset, detail=detail)
+    return CorruptError(file=file.name, structure=structure, offset=offset, detail=detail)
 
 
 def joined(runs: Iterable[Run]) -> Iterator[Run]:

@@ -12,7 +12,7 @@ from imageport.disk.errors import (
     FormatMismatchError,
     NotADiskError,
 )
-from imageport.disk.file import ImageFile
+from imageport.disk.file import ImageFile, LocalFile
 from imageport.disk.mapped import MappedReader
 from imageport.disk.qcow2.layout import MAGIC as QCOW2_MAGIC
 from imageport.disk.qcow2.reader import Qcow2Reader
@@ -60,12 +60,14 @@ _SUFFIXES: dict[str, frozenset[DiskFormat]] = {
 
 
 def open_disk(
-    path: Path | str,
+    source: Path | str | ImageFile,
     *,
     allow_backing: bool | Collection[Path] = False,
     format: DiskFormat | None = None,
 ) -> MappedReader:
     """Open a disk image or block device for reading, with every file that it is made of.
+
+    `source` is a path here, or a file that is open already and now belongs to the disk.
 
     Without `format` the content decides: a file is raw when it has no other format's magic and is
     whole sectors. A name whose suffix promises another format than the content is an error. A
@@ -78,7 +80,8 @@ def open_disk(
     `UnsupportedError`, `UnreadableError`, `BackingRefusedError`, `BackingMissingError`,
     `BackingMismatchError`.
     """
-    return _Chain(BackingPolicy(allow_backing), ()).open(Path(path), format)
+    file = source if isinstance(source, ImageFile) else LocalFile(Path(source))
+    return _Chain(BackingPolicy(allow_backing), ()).open(file, format)
 
 
 def detect_format(file: ImageFile) -> DiskFormat:
@@ -89,14 +92,14 @@ def detect_format(file: ImageFile) -> DiskFormat:
             return form
     for (offset, magic), name in _FOREIGN.items():
         if head[offset:].startswith(magic):
-            raise NotADiskError(file=str(file.path), detail=f"it is {name}")
+            raise NotADiskError(file=file.name, detail=f"it is {name}")
     if footer_offset(file) is not None:
         return DiskFormat.VHD
     if not file.size:
-        raise NotADiskError(file=str(file.path), detail="it is empty")
+        raise NotADiskError(file=file.name, detail="it is empty")
     if file.size % SECTOR:
         detail = f"it has no known format, and {file.size} bytes are no whole number of sectors"
-        raise NotADiskError(file=str(file.path), detail=detail)
+        raise NotADiskError(file=file.name, detail=detail)
     return DiskFormat.RAW
 
 
@@ -107,9 +110,8 @@ class _Chain:
         self._policy = policy
         self._above = above
 
-    def open(self, path: Path, form: DiskFormat | None) -> MappedReader:
-        """Open `path` as `form`, or as what its content is."""
-        file = ImageFile(path)
+    def open(self, file: ImageFile, form: DiskFormat | None) -> MappedReader:
+        """Open `file` as `form`, or as what its content is; close it when that fails."""
         try:
             self._check_loop(file)
             form = _settled(file, form)
@@ -122,11 +124,11 @@ class _Chain:
         self, child: ImageFile, names: Sequence[str], format: DiskFormat | None = None
     ) -> MappedReader:
         """See `Chain.open_parent`."""
-        return self.open(self._policy.find(child.path, names), format)
+        return self.open(self._policy.open(child, names), format)
 
     def open_part(self, owner: ImageFile, name: str) -> ImageFile:
         """See `Chain.open_part`."""
-        return ImageFile(self._policy.find(owner.path, [name]))
+        return self._policy.open(owner, [name])
 
     def _check_loop(self, file: ImageFile) -> None:
         if len(self._above) >= MAX_DEPTH:
@@ -135,8 +137,8 @@ class _Chain:
             detail = "the chain leads back to itself"
         else:
             return
-        child = str(self._above[-1].path)
-        raise BackingRefusedError(file=child, backing=str(file.path), detail=detail)
+        child = self._above[-1].name
+        raise BackingRefusedError(file=child, backing=file.name, detail=detail)
 
 
 _READERS: dict[DiskFormat, Callable[[ImageFile, _Chain], MappedReader]] = {
@@ -154,14 +156,14 @@ def _settled(file: ImageFile, form: DiskFormat | None) -> DiskFormat:
     if form is DiskFormat.RAW or (form is None and file.is_block_device):
         if file.size % SECTOR or not file.size:
             detail = f"a raw disk of {file.size} bytes is no whole number of sectors"
-            raise NotADiskError(file=str(file.path), detail=detail)
+            raise NotADiskError(file=file.name, detail=detail)
         return DiskFormat.RAW
     found = detect_format(file)
     if form is not None:
         expected = _VHD if form in _VHD else frozenset({form})
     else:
-        expected = _SUFFIXES.get(file.path.suffix.lower(), frozenset({found}))
+        expected = _SUFFIXES.get(file.suffix, frozenset({found}))
     if found not in expected:
         wanted = " or ".join(sorted(expected))
-        raise FormatMismatchError(file=str(file.path), expected=wanted, found=found)
+        raise FormatMismatchError(file=file.name, expected=wanted, found=found)
     return found

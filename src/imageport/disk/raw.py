@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from imageport.disk.base import SECTOR, ZEROS
@@ -34,15 +33,17 @@ class RawWriter:
     zeroed: ClassVar[bool] = True
     ordered: ClassVar[bool] = False
 
-    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+    def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole sectors."""
         if size <= 0 or size % SECTOR:
             feature = f"a virtual size of {size} bytes in {self.format}"
-            raise UnsupportedError(file=str(path), feature=feature)
+            raise UnsupportedError(file=target.name, feature=feature)
+        target.require_random_access(self.format)
         self.size = size
-        self.name = str(path)
-        self.file = TargetFile(path, resume=resume)
-        self.file.truncate(size)
+        self.name = target.name
+        self.file = target
+        target.open()
+        target.truncate(size)
 
     def place(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """(position in the file, length) of the pieces of a range."""

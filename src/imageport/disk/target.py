@@ -1,27 +1,85 @@
-"""A file that a disk is written to: it has another name until it is complete."""
+"""The file that an image is written to: it has another name until it is complete."""
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 
-from imageport.disk.errors import TargetExistsError, UnwritableError
+from imageport.disk.errors import TargetExistsError, UnsupportedError, UnwritableError
 
 
-class TargetFile:
-    """An open `NAME.partial`, which `complete` gives its name; offsets in bytes of the file.
+class TargetFile(ABC):
+    """A new file, here or elsewhere; offsets in bytes of the file. Methods raise `DiskError`.
 
-    With `resume`, a partial file that exists already is gone on with (`resumed` says whether).
+    `write` and `read` may be called from several threads at once.
+    """
+
+    name: str
+    """What errors call the file: a path, or an address without secrets."""
+    record: Path
+    """A file here in which a format keeps what it needs to go on with an unfinished target."""
+    resumed = False
+    """Whether `open` found what an earlier process wrote."""
+    sequential = False
+    """True when each write must begin where the last one ended, and nothing can be read."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Create the file, or find the unfinished one that is to be gone on with."""
+
+    @abstractmethod
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Write all of `data` at `offset`."""
+
+    @abstractmethod
+    def read(self, offset: int, view: memoryview) -> bool:
+        """Fill `view` from `offset`; False when the file is too short."""
+
+    @abstractmethod
+    def truncate(self, size: int) -> None:
+        """Make the file `size` bytes long; what is new reads as zeros."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make everything written so far durable."""
+
+    @abstractmethod
+    def complete(self) -> None:
+        """Make the file durable and give it its name. Raises `TargetExistsError`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file and leave it; safe to repeat."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Close and remove the unfinished file; safe to repeat and after `complete`."""
+
+    def require_random_access(self, format: str) -> None:
+        """Raise `UnsupportedError` for `format`, which is not written front to back."""
+        if self.sequential:
+            raise UnsupportedError(file=self.name, feature=f"{format} on a target that is a stream")
+
+
+class LocalTarget(TargetFile):
+    """`NAME.partial` beside the path, which `complete` gives its name.
+
+    With `resume`, a partial file that exists already is gone on with.
     """
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
-        """Create the file. Raises `TargetExistsError`, `UnwritableError`."""
-        self.path = path
+        self.path, self.name = path, str(path)
         self.partial = path.with_name(path.name + ".partial")
+        self.record = path.with_name(path.name + ".partial.blocks")
+        self._resume = resume
         self._fd = -1
-        if path.exists():
-            raise TargetExistsError(file=str(path))
-        self.resumed = resume and self.partial.exists()
+
+    def open(self) -> None:
+        """See `TargetFile.open`. Raises `TargetExistsError`, `UnwritableError`."""
+        if self.path.exists():
+            raise TargetExistsError(file=self.name)
+        self.resumed = self._resume and self.partial.exists()
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_CREAT
         try:
             self._fd = os.open(self.partial, flags if self.resumed else flags | os.O_TRUNC, 0o644)
@@ -33,7 +91,7 @@ class TargetFile:
         return self._fd
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Write all of `data` at `offset`."""
+        """See `TargetFile.write`."""
         view, done = memoryview(data), 0
         try:
             while done < len(view):
@@ -42,30 +100,30 @@ class TargetFile:
             raise self._unwritable(offset + done, error) from error
 
     def read(self, offset: int, view: memoryview) -> bool:
-        """Fill `view` from `offset`; False when the file is too short."""
+        """See `TargetFile.read`."""
         try:
             return os.preadv(self._fd, [view], offset) == len(view)
         except OSError as error:
             raise self._unwritable(offset, error) from error
 
     def truncate(self, size: int) -> None:
-        """Make the file `size` bytes long."""
+        """See `TargetFile.truncate`."""
         try:
             os.ftruncate(self._fd, size)
         except OSError as error:
             raise self._unwritable(size, error) from error
 
     def sync(self) -> None:
-        """Make everything written so far durable."""
+        """See `TargetFile.sync`."""
         try:
             os.fdatasync(self._fd)
         except OSError as error:
             raise self._unwritable(0, error) from error
 
     def complete(self) -> None:
-        """Make the file durable and give it its name. Raises `TargetExistsError`."""
+        """See `TargetFile.complete`."""
         if self.path.exists():
-            raise TargetExistsError(file=str(self.path))
+            raise TargetExistsError(file=self.name)
         try:
             os.fsync(self._fd)
             self.partial.replace(self.path)
@@ -79,17 +137,17 @@ class TargetFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file and leave it; safe to repeat."""
+        """See `TargetFile.close`."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def discard(self) -> None:
-        """Close and remove the partial file; safe to repeat and after `complete`."""
+        """See `TargetFile.discard`."""
         if self._fd >= 0:
             self.close()
             self.partial.unlink(missing_ok=True)
 
     def _unwritable(self, offset: int, error: OSError) -> UnwritableError:
         detail = error.strerror or type(error).__name__
-        return UnwritableError(file=str(self.path), offset=offset, detail=detail)
+        return UnwritableError(file=self.name, offset=offset, detail=detail)

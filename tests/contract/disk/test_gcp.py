@@ -12,6 +12,7 @@ from imageport.disk.copy import copy
 from imageport.disk.errors import UnwritableError
 from imageport.disk.gcp import GcpArchiveWriter
 from imageport.disk.open import open_disk
+from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import tree_hash
 from tests.contract.disk import qemu
 
@@ -31,7 +32,7 @@ def test_gnu_tar_unpacks_it(size: int, pieces: int, tmp_path: Path) -> None:
         file.seek(size - 512)
         file.write(b"e" * 512)
     with open_disk(path) as reader:
-        manifest = copy(reader, GcpArchiveWriter(archive, reader))
+        manifest = copy(reader, GcpArchiveWriter(LocalTarget(archive), reader))
     qemu.run("gzip", "-t", archive)
     said = qemu.run("tar", "--list", "--verbose", "--file", archive).split()
     assert said[5] == "disk.raw"
@@ -48,7 +49,7 @@ def test_of_an_empty_disk(tmp_path: Path) -> None:
     with open(path, "wb") as file:
         file.truncate(GIB)
     with open_disk(path) as reader:
-        copy(reader, GcpArchiveWriter(archive, reader))
+        copy(reader, GcpArchiveWriter(LocalTarget(archive), reader))
     qemu.run("tar", "--extract", "--sparse", "--file", archive, "--directory", tmp_path)
     assert (tmp_path / "disk.raw").stat().st_size == GIB
     assert archive.stat().st_size < 1000
@@ -60,7 +61,7 @@ def test_source_that_grew_data(tmp_path: Path) -> None:
     with open(path, "wb") as file:
         file.truncate(GIB)
     with open_disk(path) as reader:
-        target = GcpArchiveWriter(archive, reader)
+        target = GcpArchiveWriter(LocalTarget(archive), reader)
         with open(path, "r+b") as file:
             file.write(b"late" * 1000)
         os.sync()

@@ -15,6 +15,7 @@ from imageport.disk.copy import copy
 from imageport.disk.create import create_disk, granularity
 from imageport.disk.errors import TargetExistsError, UnsupportedError
 from imageport.disk.open import open_disk
+from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import tree_hash
 from imageport.disk.vhdx.writer import VhdxWriter
 from imageport.model.target import DiskFormat
@@ -106,7 +107,7 @@ def test_qemu_can_write_to_it(form: DiskFormat, image: Image, tmp_path: Path) ->
 def test_vhdx_block_sizes(block_size: int, sample: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.vhdx"
     with open_disk(sample) as reader:
-        copy(reader, VhdxWriter(target, reader.size, block_size=block_size))
+        copy(reader, VhdxWriter(LocalTarget(target), reader.size, block_size=block_size))
     assert qemu.digest(qemu.content(target, "vhdx")) == qemu.digest(sample.read_bytes())
     said = json.loads(qemu.run("qemu-img", "info", "--output=json", target))
     assert said["cluster-size"] == block_size

@@ -48,4 +48,4 @@ def _check_features(file: ImageFile, header: Header) -> None:
 
 
 def _unsupported(file: ImageFile, feature: str) -> UnsupportedError:
-    return UnsupportedError(file=str(file.path), feature=feature)
+    return UnsupportedError(file=file.name, feature=feature)

@@ -137,7 +137,7 @@ class Qcow2Reader(MappedReader):
             raise self.corrupt("qcow2 header", 36, detail)
         if needed > MAX_L1_ENTRIES:
             feature = f"an L1 table of {needed} entries"
-            raise UnsupportedError(file=str(self.file.path), feature=feature)
+            raise UnsupportedError(file=self.file.name, feature=feature)
         return _table(self.file, header.l1_offset, needed, "L1 table")
 
     def _check_tables(self) -> None:
@@ -237,7 +237,7 @@ class Qcow2Reader(MappedReader):
         form = _BACKING_FORMATS.get(said.decode("ascii", "replace"))
         if form is None:
             detail = f"its format {said!r} is not read"
-            raise BackingRefusedError(file=str(self.file.path), backing=name, detail=detail)
+            raise BackingRefusedError(file=self.file.name, backing=name, detail=detail)
         return chain.open_parent(self.file, [name], form)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable
-from pathlib import Path
 from typing import ClassVar
 
 from imageport.disk.allocating import AllocatingWriter
 from imageport.disk.base import KIB
 from imageport.disk.qcow2 import layout
+from imageport.disk.target import TargetFile
 from imageport.model.target import DiskFormat
 
 CLUSTER_BITS = 16
@@ -28,9 +28,9 @@ class Qcow2Writer(AllocatingWriter):
 
     format: ClassVar[DiskFormat] = DiskFormat.QCOW2
 
-    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+    def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole sectors."""
-        super().__init__(path, size, block=CLUSTER, page=_L2_ENTRIES, resume=resume)
+        super().__init__(target, size, block=CLUSTER, page=_L2_ENTRIES)
         self._l1_entries = -(-size // (CLUSTER * _L2_ENTRIES))
         l1_clusters = -(-self._l1_entries * 8 // CLUSTER)
         self.place_blocks(CLUSTER * (1 + l1_clusters), CLUSTER)

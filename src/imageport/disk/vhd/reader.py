@@ -54,7 +54,7 @@ def open_vhd(file: ImageFile, chain: Chain) -> MappedReader:
     if offset is None:
         # The copy at the start alone means that the end of the file is gone.
         raise TruncatedError(
-            file=str(file.path),
+            file=file.name,
             structure="VHD footer",
             offset=file.size,
             needed=FOOTER_SIZE,
@@ -71,7 +71,7 @@ def open_vhd(file: ImageFile, chain: Chain) -> MappedReader:
         case DiskType.DYNAMIC | DiskType.DIFFERENCING:
             return DynamicVhdReader(file, footer, offset, chain)
     feature = f"VHD disk type {footer.disk_type}"
-    raise UnsupportedError(file=str(file.path), feature=feature)
+    raise UnsupportedError(file=file.name, feature=feature)
 
 
 class FixedVhdReader(MappedReader):
@@ -83,7 +83,7 @@ class FixedVhdReader(MappedReader):
         super().__init__(file, footer.current_size)
         if end < self.size:
             raise TruncatedError(
-                file=str(file.path), structure="data", offset=0, needed=self.size, size=end
+                file=file.name, structure="data", offset=0, needed=self.size, size=end
             )
         self.identity = footer.unique_id
 
@@ -156,7 +156,7 @@ class DynamicVhdReader(MappedReader):
             raise self.corrupt("dynamic disk header", header_offset, detail)
         if needed > MAX_TABLE_ENTRIES:
             feature = f"a block allocation table of {needed} entries"
-            raise UnsupportedError(file=str(self.file.path), feature=feature)
+            raise UnsupportedError(file=self.file.name, feature=feature)
         table = self.file.read_table(header.table_offset, needed, "I", "block allocation table")
         if sys.byteorder == "little":
             table.byteswap()
@@ -170,7 +170,7 @@ class DynamicVhdReader(MappedReader):
             needed = min(self._block, self.size - index * self._block) + self._bitmap_size
             if entry * SECTOR + needed > end:
                 raise TruncatedError(
-                    file=str(self.file.path),
+                    file=self.file.name,
                     structure=f"block {index}",
                     offset=entry * SECTOR,
                     needed=needed,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from array import array
-from pathlib import Path
 from typing import ClassVar
 from uuid import UUID, uuid4
 
@@ -13,6 +12,7 @@ from imageport.disk.allocating import AllocatingWriter
 from imageport.disk.base import KIB, MIB, SECTOR
 from imageport.disk.errors import UnsupportedError
 from imageport.disk.raw import RawWriter
+from imageport.disk.target import TargetFile
 from imageport.disk.vhd.layout import (
     DEFAULT_BLOCK,
     EPOCH,
@@ -50,12 +50,12 @@ class FixedVhdWriter(RawWriter):
 
     format: ClassVar[DiskFormat] = DiskFormat.VHD_FIXED
 
-    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+    def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole MiB."""
         if size % MIB or size > MAX_SIZE:
             feature = f"a fixed VHD of {size} bytes (whole MiB, at most {MAX_SIZE})"
-            raise UnsupportedError(file=str(path), feature=feature)
-        super().__init__(path, size, resume=resume)
+            raise UnsupportedError(file=target.name, feature=feature)
+        super().__init__(target, size)
 
     def finish(self) -> None:
         """See `DiskWriter.finish`."""
@@ -68,9 +68,9 @@ class DynamicVhdWriter(AllocatingWriter):
 
     format: ClassVar[DiskFormat] = DiskFormat.VHD
 
-    def __init__(self, path: Path, size: int, *, resume: bool = False) -> None:
+    def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole sectors."""
-        super().__init__(path, size, block=DEFAULT_BLOCK, resume=resume)
+        super().__init__(target, size, block=DEFAULT_BLOCK)
         self._bitmap = b"\xff" * (DEFAULT_BLOCK // SECTOR // 8)
         self._entries = -(-size // DEFAULT_BLOCK)
         self._table_offset = FOOTER_SIZE + HEADER_SIZE

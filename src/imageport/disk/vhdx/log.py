@@ -44,7 +44,7 @@ def replay(file: ImageFile, header: Header) -> Sequence[Patch]:
     """
     if header.log_version != 0:
         feature = f"a VHDX log of version {header.log_version}"
-        raise UnsupportedError(file=str(file.path), feature=feature)
+        raise UnsupportedError(file=file.name, feature=feature)
     if not 0 < header.log_length <= MAX_LOG or header.log_length % MIB:
         detail = f"a log of {header.log_length} bytes"
         raise corrupt(file, "VHDX header", header.log_offset, detail)

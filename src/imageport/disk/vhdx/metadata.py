@@ -82,7 +82,7 @@ def _current_header(file: ImageFile) -> Header:
     if best is None:
         raise corrupt(file, "VHDX header", layout.HEADER_OFFSETS[0], "both copies are damaged")
     if best.version != 1:
-        raise UnsupportedError(file=str(file.path), feature=f"VHDX version {best.version}")
+        raise UnsupportedError(file=file.name, feature=f"VHDX version {best.version}")
     return best
 
 
@@ -103,7 +103,7 @@ def _regions(file: ImageFile) -> dict[UUID, Region]:
     known = {layout.BAT_REGION, layout.METADATA_REGION}
     for region in found.values():
         if region.required and region.guid not in known:
-            raise UnsupportedError(file=str(file.path), feature=f"a region {region.guid}")
+            raise UnsupportedError(file=file.name, feature=f"a region {region.guid}")
         file.require(region.offset, region.length, f"region {region.guid}")
     if not known <= found.keys():
         raise corrupt(file, "region table", offset, "a required region is missing")
@@ -122,7 +122,7 @@ class _Items:
             raise corrupt(file, "metadata table", region.offset, str(error)) from error
         for item in self._items.values():
             if item.required and item.guid not in _KNOWN_ITEMS:
-                raise UnsupportedError(file=str(file.path), feature=f"metadata item {item.guid}")
+                raise UnsupportedError(file=file.name, feature=f"metadata item {item.guid}")
 
     def read(self, guid: UUID, length: int | None = None) -> bytes:
         """The item's bytes, exactly `length` of them if given."""

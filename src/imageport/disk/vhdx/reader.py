@@ -118,7 +118,7 @@ class VhdxReader(MappedReader):
             raise self._bad_entry(f"it has {region.length} bytes for {entries} entries")
         if entries > MAX_TABLE_ENTRIES:
             feature = f"a block allocation table of {entries} entries"
-            raise UnsupportedError(file=str(self.file.path), feature=feature)
+            raise UnsupportedError(file=self.file.name, feature=feature)
         table = self.file.read_table(region.offset, entries, "Q", "block allocation table")
         if sys.byteorder == "big":
             table.byteswap()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from pathlib import Path
 from typing import ClassVar
 from uuid import UUID, uuid4
 
 from imageport.disk.allocating import AllocatingWriter
 from imageport.disk.base import KIB, MIB
 from imageport.disk.errors import UnsupportedError
+from imageport.disk.target import TargetFile
 from imageport.disk.vhdx import layout
 from imageport.disk.vhdx.crc32c import seal
 from imageport.disk.vhdx.layout import BlockState, Header
@@ -30,14 +30,12 @@ class VhdxWriter(AllocatingWriter):
 
     format: ClassVar[DiskFormat] = DiskFormat.VHDX
 
-    def __init__(
-        self, path: Path, size: int, *, block_size: int = DEFAULT_BLOCK, resume: bool = False
-    ) -> None:
+    def __init__(self, target: TargetFile, size: int, *, block_size: int = DEFAULT_BLOCK) -> None:
         """Create the file for a disk of `size` bytes; blocks of 1 to 256 MiB, a power of two."""
         if not MIB <= block_size <= 256 * MIB or block_size & (block_size - 1):
             feature = f"VHDX blocks of {block_size} bytes"
-            raise UnsupportedError(file=str(path), feature=feature)
-        super().__init__(path, size, block=block_size, resume=resume)
+            raise UnsupportedError(file=target.name, feature=feature)
+        super().__init__(target, size, block=block_size)
         blocks = -(-size // block_size)
         self._ratio = layout.SECTORS_PER_BITMAP_BLOCK * LOGICAL_SECTOR // block_size
         self._entries = blocks + (blocks - 1) // self._ratio

@@ -113,7 +113,7 @@ class VmdkReader(MappedReader):
             return _ZeroExtent(size)
         if part.kind not in tuple(PartKind):
             feature = f"an extent of the kind {part.kind}"
-            raise UnsupportedError(file=str(owner.path), feature=feature)
+            raise UnsupportedError(file=owner.name, feature=feature)
         file = chain.open_part(owner, part.name)
         self._files.append(file)
         if part.kind != PartKind.SPARSE:
@@ -121,7 +121,7 @@ class VmdkReader(MappedReader):
         extent = SparseExtent(file, read_header(file))
         if extent.size < size:
             raise TruncatedError(
-                file=str(file.path),
+                file=file.name,
                 structure="sparse extent",
                 offset=0,
                 needed=size,

@@ -40,7 +40,7 @@ def read_header(file: ImageFile) -> SparseHeader:
         header = _header(file, file.size - FOOTER_DISTANCE)
     if header.version not in (1, 2, 3):
         feature = f"sparse extent version {header.version}"
-        raise UnsupportedError(file=str(file.path), feature=feature)
+        raise UnsupportedError(file=file.name, feature=feature)
     return header
 
 
@@ -181,4 +181,4 @@ class SparseExtent:
         return corrupt(self.file, "sparse extent header", 0, detail)
 
     def _unsupported(self, feature: str) -> None:
-        raise UnsupportedError(file=str(self.file.path), feature=feature)
+        raise UnsupportedError(file=self.file.name, feature=feature)

@@ -6,7 +6,7 @@ import secrets
 import sys
 from array import array
 from dataclasses import replace
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 from imageport.disk.base import SECTOR
@@ -43,14 +43,15 @@ class StreamVmdkWriter:
     zeroed: ClassVar[bool] = True
     ordered: ClassVar[bool] = True
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole sectors."""
         if not 0 < size <= MAX_SIZE or size % SECTOR:
             feature = f"a virtual size of {size} bytes in {self.format}"
-            raise UnsupportedError(file=str(path), feature=feature)
+            raise UnsupportedError(file=target.name, feature=feature)
         self.size = size
-        self.name = str(path)
-        self._file = TargetFile(path)
+        self.name = target.name
+        self._file = target
+        target.open()
         self._turnstile = Turnstile()
         self._at = 0
         self._table = array("I", [0]) * TABLE_ENTRIES
@@ -71,7 +72,9 @@ class StreamVmdkWriter:
             unclean=0,
             compression=DEFLATE,
         )
-        text = stream_text(path.name, size // SECTOR, secrets.randbelow(0xFFFFFFFE))
+        text = stream_text(
+            PurePosixPath(self.name).name, size // SECTOR, secrets.randbelow(0xFFFFFFFE)
+        )
         self._append((self._header.pack() + text).ljust(_OVERHEAD * SECTOR, b"\0"))
 
     def write(self, offset: int, data: memoryview) -> None:
