@@ -1,0 +1,303 @@
+"""Proxies between an end and its real peer: they count what passes, and misbehave on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+_HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length", "expect"}
+_CHUNK = 64 * 1024
+
+
+@dataclass
+class Request:
+    """A request that passed, with the bytes of its body and of the answer's."""
+
+    method: str
+    path: str
+    sent: int
+    received: int = 0
+    status: int = 0
+
+
+@dataclass
+class Fault:
+    """What happens to the next `times` requests that `when` picks, after `skip` of them."""
+
+    when: Callable[[str, str], bool]
+    times: int = 1
+    skip: int = 0
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    cut_request: bool = False
+    """Close the connection when half of the request's body has come; the peer sees nothing."""
+    cut_response: bool = False
+    """Close the connection in the middle of the answer's body; the peer has done the work."""
+    delay: float = 0.0
+    flip_request: bool = False
+    flip_response: bool = False
+    happened: int = 0
+
+    def takes(self, method: str, path: str) -> bool:
+        if self.happened - self.skip >= self.times or not self.when(method, path):
+            return False
+        self.happened += 1
+        return self.happened > self.skip
+
+
+class HttpFaults:
+    """A reverse proxy on `address` for a plain HTTP peer. Faults are added while it runs."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.upstream = (host, port)
+        self.requests: list[Request] = []
+        self.faults: list[Fault] = []
+        self.lock = threading.Lock()
+        self.gone = False
+        """Refuse every connection."""
+        proxy = self
+
+        class Handler(_Handler):
+            owner = proxy
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def add(self, **fault: object) -> Fault:
+        """Add a fault; without `when` it takes any request."""
+        made = Fault(**{"when": lambda method, path: True, **fault})  # type: ignore[arg-type]
+        with self.lock:
+            self.faults.append(made)
+        return made
+
+    def sent(self) -> int:
+        """Bytes of the bodies that went to the peer."""
+        with self.lock:
+            return sum(request.sent for request in self.requests)
+
+    def received(self) -> int:
+        """Bytes of the bodies that came from the peer."""
+        with self.lock:
+            return sum(request.received for request in self.requests)
+
+    def clear(self) -> None:
+        """Forget requests and faults."""
+        with self.lock:
+            self.requests.clear()
+            self.faults.clear()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: HttpFaults
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def handle_one_request(self) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            super().handle_one_request()
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):
+            return self._relay
+        raise AttributeError(name)
+
+    def _relay(self) -> None:
+        owner = self.owner
+        with owner.lock:
+            fault = next(
+                (each for each in owner.faults if each.takes(self.command, self.path)), None
+            )
+        if owner.gone:
+            self._drop()
+            return
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+        if fault is not None and fault.cut_request:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")) // 2)
+            self._drop()
+            return
+        body = self._body()
+        if fault is not None:
+            time.sleep(fault.delay)
+            if fault.status is not None:
+                self._answer(fault.status, fault.headers, fault.body)
+                return
+            if fault.flip_request:
+                body = _flipped(body)
+        self._forward(body, fault)
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            return b"".join(self._chunks())
+        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+
+    def _forward(self, body: bytes, fault: Fault | None) -> None:
+        record = Request(self.command, self.path, len(body))
+        with self.owner.lock:
+            self.owner.requests.append(record)
+        peer = http.client.HTTPConnection(*self.owner.upstream, timeout=60)
+        try:
+            peer.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _HOP_BY_HOP:
+                    peer.putheader(name, value)
+            if body or self.command in ("PUT", "POST"):
+                peer.putheader("Content-Length", str(len(body)))
+            peer.endheaders(body)
+            answer = peer.getresponse()
+            data = answer.read()
+        except OSError:
+            self._drop()
+            return
+        finally:
+            peer.close()
+        record.received, record.status = len(data), answer.status
+        if fault is not None and fault.flip_response:
+            data = _flipped(data)
+        headers = {k: v for k, v in answer.getheaders() if k.lower() not in _HOP_BY_HOP}
+        if self.command == "HEAD" and (length := answer.getheader("Content-Length")):
+            headers["Content-Length"] = length
+        self._answer(answer.status, headers, data, cut=fault is not None and fault.cut_response)
+
+    def _answer(
+        self, status: int, headers: dict[str, str], data: bytes, *, cut: bool = False
+    ) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+        if cut:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def _flipped(data: bytes) -> bytes:
+    if not data:
+        return data
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+class TcpFaults:
+    """A relay on `port` for any TCP peer: `cut` ends every connection, `stall` holds all bytes."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.upstream = (host, port)
+        self.sent = self.received = self.connections = 0
+        self.gone = False
+        """Close new connections at once."""
+        self.cut_after_sent: int | None = None
+        """Cut once when this many bytes in all went to the peer."""
+        self.cut_after_received: int | None = None
+        self.flowing = threading.Event()
+        self.flowing.set()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End every connection now."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            for end in pair:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Let no byte pass for a while."""
+        self.flowing.clear()
+        try:
+            yield
+        finally:
+            self.flowing.set()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            if self.gone:
+                near.close()
+                continue
+            try:
+                far = socket.create_connection(self.upstream)
+            except OSError:
+                near.close()
+                continue
+            with self._lock:
+                self._pairs.append((near, far))
+            for source, target, upward in ((near, far, True), (far, near, False)):
+                threading.Thread(
+                    target=self._pump, args=(source, target, upward), daemon=True
+                ).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, upward: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(_CHUNK):
+                self.flowing.wait()
+                if self._passes_limit(len(data), upward):
+                    self.cut()
+                    return
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _passes_limit(self, length: int, upward: bool) -> bool:
+        with self._lock:
+            if upward:
+                self.sent += length
+                over = self.cut_after_sent is not None and self.sent > self.cut_after_sent
+                self.cut_after_sent = None if over else self.cut_after_sent
+            else:
+                self.received += length
+                limit = self.cut_after_received
+                over = limit is not None and self.received > limit
+                self.cut_after_received = None if over else limit
+        return over
