@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from imageport.disk.qemu import QEMU_FORMATS
 from imageport.model.errors import ImageportError
 from imageport.model.target import Controller, DiskFormat, Firmware
 from lab.guests import LinuxMaster, Product, State, Tools, WindowsMaster, driver_library
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="write a master image")
     build.add_argument("name", choices=_NAMES)
     build.add_argument("--output", type=Path, help="copy it there; else its cached path is printed")
-    build.add_argument("--format", type=DiskFormat, choices=list(DiskFormat), default="qcow2")
+    build.add_argument("--format", type=DiskFormat, choices=list(QEMU_FORMATS), default="qcow2")
     build.add_argument("--product", type=Product, choices=list(Product))
     build.add_argument("--tools", type=Tools, choices=list(Tools))
     build.add_argument("--state", type=State, choices=list(State))

@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from imageport import __version__
-from imageport.cli import doctor, engine, inspect, leftovers, migrate, proof
+from imageport.cli import doctor, engine, image, inspect, leftovers, migrate, proof
 
 app = typer.Typer(
     name="imageport",
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
+app.add_typer(image.app, name="image")
 app.add_typer(engine.app, name="engine")
 app.add_typer(leftovers.app, name="leftovers")
 app.add_typer(proof.app, name="proof")

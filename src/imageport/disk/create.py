@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from imageport.disk.base import MIB, SECTOR, DiskWriter
+from imageport.disk.base import MIB, SECTOR, DiskReader, DiskWriter
 from imageport.disk.device import DeviceWriter
 from imageport.disk.errors import TargetTooSmallError, UnsupportedError
+from imageport.disk.gcp import GcpArchiveWriter
 from imageport.disk.qcow2.writer import Qcow2Writer
 from imageport.disk.raw import RawWriter
 from imageport.disk.target import LocalTarget, TargetFile
@@ -50,7 +51,23 @@ def create_disk(
             return _open_device(place, format, size)
         place = LocalTarget(place, resume=resume and format not in _STREAMS)
     unit = granularity(format)
+    if format not in _WRITERS:
+        feature = f"writing {format} without knowing what will be written"
+        raise UnsupportedError(file=place.name, feature=feature)
     return _WRITERS[format](place, -(-size // unit) * unit)
+
+
+def create_for(
+    source: DiskReader, place: Path | TargetFile, format: DiskFormat, *, resume: bool = False
+) -> DiskWriter:
+    """Create a disk to copy `source` to; also of formats that must know beforehand what comes.
+
+    See `create_disk`.
+    """
+    if format is DiskFormat.TAR_GZ:
+        target = LocalTarget(place) if isinstance(place, Path) else place
+        return GcpArchiveWriter(target, source)
+    return create_disk(place, format, source.size, resume=resume)
 
 
 def _open_device(path: Path, format: DiskFormat, size: int) -> DiskWriter:

@@ -109,6 +109,14 @@ class UnwritableError(DiskError):
     remedy: ClassVar[str] = "Check free space, permissions and the storage below the path."
 
 
+class FormatUnknownError(DiskError):
+    """Neither the caller nor the name of a new file says which format to write."""
+
+    code: ClassVar[str] = "disk.format-unknown"
+    sentence: ClassVar[str] = "The name {file} does not say which format to write."
+    remedy: ClassVar[str] = "Say the format, or use a name that ends in one of: {suffixes}."
+
+
 class TargetExistsError(DiskError):
     """A new disk would replace a file."""
 

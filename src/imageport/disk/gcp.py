@@ -36,7 +36,7 @@ class GcpArchiveWriter:
     Only what the source called data may be written as anything but zeros.
     """
 
-    format: ClassVar[DiskFormat] = DiskFormat.RAW
+    format: ClassVar[DiskFormat] = DiskFormat.TAR_GZ
     zeroed: ClassVar[bool] = True
     ordered: ClassVar[bool] = True
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from imageport.disk.base import KIB
-from imageport.disk.errors import ManifestError, UnreadableError
+from imageport.disk.errors import ManifestError, UnreadableError, UnwritableError
 from imageport.disk.mapped import MAX_SIZE
 
 BLOCK = 512 * KIB
@@ -114,17 +114,24 @@ class Manifest:
         return self.of(size, leaves)
 
     def save(self, path: Path) -> None:
-        """Write the manifest to `path`, whole or not at all: only leaves of data are kept."""
+        """Write the manifest to `path`, whole or not at all: only leaves of data are kept.
+
+        Raises `UnwritableError`.
+        """
         runs = list(self.leaves.runs())
         header = {"size": self.size, "block": BLOCK, "root": self.root.hex(), "runs": runs}
         partial = path.with_name(path.name + ".partial")
-        with open(partial, "wb") as file:
-            file.write(_MAGIC + json.dumps(header).encode() + b"\n")
-            for first, count in runs:
-                file.writelines(self.leaves[index] for index in range(first, first + count))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            with open(partial, "wb") as file:
+                file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+                for first, count in runs:
+                    file.writelines(self.leaves[index] for index in range(first, first + count))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            detail = error.strerror or type(error).__name__
+            raise UnwritableError(file=str(path), offset=0, detail=detail) from error
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -146,6 +153,16 @@ class Manifest:
         if leaves.root() != root:
             raise ManifestError(file=str(path), detail="its root is not that of its leaves")
         return cls(size, leaves, root)
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a file begins as a manifest does. Raises `UnreadableError`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError as error:
+        detail = error.strerror or type(error).__name__
+        raise UnreadableError(file=str(path), offset=0, detail=detail) from error
 
 
 def _decoded(line: bytes, digests: bytes) -> tuple[int, bytes, Leaves]:

@@ -43,6 +43,8 @@ class DiskFormat(StrEnum):
     VMDK = "vmdk"
     """streamOptimized when written."""
     QCOW2 = "qcow2"
+    TAR_GZ = "tar.gz"
+    """Google Cloud's archive of a raw disk; only written."""
 
 
 class Controller(StrEnum):

@@ -27,7 +27,8 @@ from imageport.disk.treehash import tree_hash
 from imageport.model.target import DiskFormat
 
 SIZE = 40 * MIB + 512
-RESUMABLE = [form for form in DiskFormat if form is not DiskFormat.VMDK]
+FORMATS = [form for form in DiskFormat if form is not DiskFormat.TAR_GZ]
+RESUMABLE = [form for form in FORMATS if form is not DiskFormat.VMDK]
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_progress_reaches_the_total(source: DiskReader) -> None:
     assert calls[-1][0] == calls[-1][1] == max(done for done, _ in calls)
 
 
-@pytest.mark.parametrize("form", list(DiskFormat))
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.timeout(20)
 def test_cancel_leaves_nothing_behind(form: DiskFormat, source: DiskReader, tmp_path: Path) -> None:
     cancel = threading.Event()
@@ -112,7 +113,7 @@ def test_cancel_leaves_nothing_behind(form: DiskFormat, source: DiskReader, tmp_
     assert threading.active_count() == 1
 
 
-@pytest.mark.parametrize("form", list(DiskFormat))
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.timeout(20)
 def test_source_that_fails(form: DiskFormat, tmp_path: Path) -> None:
     """Threads that wait for a failed one's turn in a stream must not wait for ever."""

@@ -1,0 +1,216 @@
+"""`imageport image`: disk images by themselves, whatever is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.filesize import decimal
+from rich.table import Table
+
+from imageport.cli.edge import FAILED, edge
+from imageport.cli.screen import OUT, print_json, reporter
+from imageport.disk.base import data_bytes
+from imageport.disk.convert import convert as convert_file
+from imageport.disk.convert import format_of
+from imageport.disk.difference import Difference, differences, first_byte
+from imageport.disk.manifest import Manifest, is_manifest
+from imageport.disk.mapped import MappedReader
+from imageport.disk.open import open_disk
+from imageport.disk.treehash import Progress, tree_hash
+from imageport.model.target import DiskFormat
+
+app = typer.Typer(help="Disk images: look, convert, hash, compare.", no_args_is_help=True)
+
+Image = Annotated[Path, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+_SHOWN = 20
+"""Differences that are listed for a person; --json has them all."""
+
+
+@app.command()
+def info(file: Image, as_json: AsJson = False) -> None:
+    """Say what a disk image is: format, sizes, and the files that it is made of.
+
+    Example: imageport image info master.vhdx
+    """
+    with edge(as_json=as_json), open_disk(file) as reader:
+        chain = [each.file.name for each in _chain(reader)]
+        found: dict[str, Any] = {
+            "file": str(file),
+            "format": reader.format,
+            "virtual_size": reader.size,
+            "file_size": reader.file.size,
+            "data": data_bytes(reader),
+            "chain": chain,
+        }
+        if as_json:
+            print_json(found)
+            return
+        facts = [
+            ("Format", reader.format),
+            ("Virtual size", f"{decimal(reader.size)} ({reader.size} bytes)"),
+            ("File size", f"{decimal(reader.file.size)} ({reader.file.size} bytes)"),
+            ("Data", decimal(found["data"])),
+            *(("Parent", name) for name in chain[1:]),
+        ]
+        _print_facts(facts)
+
+
+@app.command()
+def convert(
+    source: Image,
+    target: Annotated[Path, typer.Argument(help="The new file.")],
+    form: Annotated[
+        DiskFormat | None,
+        typer.Option(
+            "--format",
+            help="What to write, where the name does not say it. vhd is dynamic, vmdk is "
+            "streamOptimized, tar.gz is Google Cloud's archive.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write an image anew in another format. A failure leaves nothing behind.
+
+    Examples: imageport image convert master.vmdk master.vhdx
+
+    imageport image convert master.vhdx azure.vhd --format vhd-fixed
+    """
+    with edge(as_json=as_json):
+        wanted = form or format_of(str(target))
+        with _progress("convert", f"Write {target.name} ({wanted})") as progress:
+            done = convert_file(source, target, wanted, progress=progress)
+        root = done.content.root.hex()
+        if as_json:
+            print_json(
+                {
+                    "file": str(target),
+                    "format": done.format,
+                    "virtual_size": done.virtual_size,
+                    "file_size": done.file_size,
+                    "root": done.content.padded(done.virtual_size).root.hex(),
+                    "source_root": root,
+                }
+            )
+            return
+        sizes = f"{decimal(done.virtual_size)} virtual, {decimal(done.file_size)} file"
+        _print_facts([("Wrote", f"{target}: {done.format}, {sizes}"), ("Content hash", root)])
+
+
+@app.command("hash")
+def hash_(
+    file: Image,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Also write the hash of every block to this file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hash an image's content: the same in any format, however sparse its file is.
+
+    Example: imageport image hash master.vhdx --manifest master.manifest
+    """
+    with edge(as_json=as_json):
+        with open_disk(file) as reader, _progress("hash", f"Hash {file.name}") as progress:
+            found = tree_hash(reader, progress)
+        if manifest is not None:
+            found.save(manifest)
+        if as_json:
+            print_json(
+                {
+                    "file": str(file),
+                    "root": found.root.hex(),
+                    "virtual_size": found.size,
+                    "block_size": found.block_size,
+                    "manifest": str(manifest) if manifest else None,
+                }
+            )
+        else:
+            OUT.print(f"{found.root.hex()}  {file}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def compare(
+    one: Annotated[Path, typer.Argument(help="Disk image, or a manifest of `image hash`.")],
+    other: Annotated[Path, typer.Argument(help="Disk image or manifest.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare the content of two images, of any formats. Ends with code 1 when they differ.
+
+    Example: imageport image compare master.vmdk master.vhdx
+    """
+    with edge(as_json=as_json), ExitStack() as stack:
+        disks = [
+            None if is_manifest(path) else stack.enter_context(open_disk(path))
+            for path in (one, other)
+        ]
+        manifests = [
+            Manifest.load(path) if disk is None else _hashed(disk, path)
+            for path, disk in zip((one, other), disks, strict=True)
+        ]
+        found = list(differences(*manifests))
+        first = None
+        if found and disks[0] is not None and disks[1] is not None:
+            first = first_byte(disks[0], disks[1], found[0])
+        _print_comparison(manifests, found, first, as_json=as_json)
+        if found:
+            raise typer.Exit(FAILED)
+
+
+def _chain(reader: MappedReader) -> Iterator[MappedReader]:
+    at: MappedReader | None = reader
+    while at is not None:
+        yield at
+        at = at.parent
+
+
+def _hashed(disk: MappedReader, path: Path) -> Manifest:
+    with _progress("hash", f"Hash {path.name}") as progress:
+        return tree_hash(disk, progress)
+
+
+@contextmanager
+def _progress(name: str, title: str) -> Iterator[Progress]:
+    """Show one piece of work, with its bytes."""
+    with reporter() as steps:
+        steps.step_started(name, title)
+        yield lambda done, total: steps.progress(done, total, "bytes")
+
+
+def _print_comparison(
+    manifests: list[Manifest], found: list[Difference], first: int | None, *, as_json: bool
+) -> None:
+    changed = sum(each.length for each in found)
+    if as_json:
+        print_json(
+            {
+                "identical": not found,
+                "roots": [each.root.hex() for each in manifests],
+                "virtual_sizes": [each.size for each in manifests],
+                "first_byte": first,
+                "changed": changed,
+                "differences": [{"offset": d.offset, "length": d.length} for d in found],
+            }
+        )
+        return
+    if not found:
+        OUT.print(f"The content is the same: {manifests[0].root.hex()}", soft_wrap=True)
+        return
+    OUT.print(f"The content differs in {len(found)} ranges, {decimal(changed)} in all.")
+    if first is not None:
+        OUT.print(f"The first byte that differs is at {first}.")
+    for each in found[:_SHOWN]:
+        OUT.print(f"  {each.length} bytes at {each.offset}", highlight=False)
+    if len(found) > _SHOWN:
+        OUT.print(f"  and {len(found) - _SHOWN} more: --json lists them all")
+
+
+def _print_facts(facts: list[tuple[str, str]]) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts:
+        table.add_row(f"[bold]{name}[/]", value)
+    OUT.print(table)
