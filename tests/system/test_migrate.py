@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from imageport.disk.mapped import Stored
+from imageport.disk.open import open_disk
+from imageport.jobs.errors import ProofBroken
 from imageport.jobs.proof import check_proof, read_proof
 from imageport.model.proof import Verdict
 from imageport.model.target import PROFILES, DiskFormat, Firmware, Target
@@ -96,3 +99,20 @@ def test_boots_after_and_not_before(
     assert read_proof(output).output.root == proof["output"]["root"]
     assert check_proof(output)
     assert_nothing_left(tmp_path, source, output.name, folder.name)
+    _assert_a_flipped_byte_is_found(output)
+
+
+def _assert_a_flipped_byte_is_found(output: Path) -> None:
+    """The first byte of the boot code, which lies as it is in every format but VMDK's."""
+    with open_disk(output) as reader:
+        run = next(reader.runs(0, 512))
+    if not isinstance(run, Stored):
+        assert output.suffix == ".vmdk"
+        return
+    with open(output, "r+b") as file:
+        file.seek(run.position)
+        byte = file.read(1)[0]
+        file.seek(run.position)
+        file.write(bytes([byte ^ 1]))
+    with pytest.raises(ProofBroken, match="first in the block at byte 0"):
+        check_proof(output)

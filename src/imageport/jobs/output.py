@@ -17,6 +17,9 @@ from imageport.jobs.work_disk import open_work_disk
 from imageport.model.proof import DiskProof
 from imageport.model.target import PROFILES, Target
 
+MANIFEST = "content.manifest"
+"""The proof's file with the hash of each block of the output."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -64,11 +67,13 @@ def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskPr
     output = Path(folder.request.output)
     path = unproven(output)
     with open_disk(path) as reader:
-        root = tree_hash(reader, progress).root.hex()
+        manifest = tree_hash(reader, progress)
+        root = manifest.root.hex()
         proof = DiskProof(str(output), reader.format, reader.size, path.stat().st_size, root)
     if root != written.root or proof.virtual_size != written.size:
         path.unlink()
         raise OutputDiffers(path=str(path), read=root, written=written.root)
+    manifest.save(folder.evidence / MANIFEST)
     return proof
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from imageport.disk.difference import differences
+from imageport.disk.manifest import Manifest
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import Progress, tree_hash
 from imageport.jobs.errors import ProofBroken
+from imageport.jobs.output import MANIFEST
 from imageport.jobs.preflight import proof_folder
 from imageport.jobs.signature import sign, signer
 from imageport.model.proof import Proof
@@ -70,9 +73,12 @@ def check_proof(path: Path, progress: Progress | None = None) -> str:
     # The proof may have been moved together with its output.
     output = file.parent.with_name(Path(proof.output.path).name)
     with open_disk(output) as reader:
-        root = tree_hash(reader, progress).root.hex()
-    if root != proof.output.root:
-        raise ProofBroken(path=str(output), detail=f"its content hash is {root}")
+        found = tree_hash(reader, progress)
+    if found.root.hex() != proof.output.root:
+        proven = Manifest.load(file.parent / MANIFEST)
+        first = next(differences(proven, found), None)
+        where = f", and it differs first in the block at byte {first.offset}" if first else ""
+        raise ProofBroken(path=str(output), detail=f"its content hash is {found.root.hex()}{where}")
     return key
 
 
