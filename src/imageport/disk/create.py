@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imageport.disk.base import MIB, SECTOR, DiskReader, DiskWriter
-from imageport.disk.device import DeviceWriter
 from imageport.disk.errors import TargetTooSmallError, UnsupportedError
 from imageport.disk.gcp import GcpArchiveWriter
+from imageport.disk.in_place import InPlaceWriter
+from imageport.disk.open import open_disk
 from imageport.disk.qcow2.writer import Qcow2Writer
 from imageport.disk.raw import RawWriter
 from imageport.disk.target import LocalTarget, TargetFile
@@ -70,10 +71,22 @@ def create_for(
     return create_disk(place, format, source.size, resume=resume)
 
 
+def open_in_place(path: Path) -> InPlaceWriter:
+    """Open what a disk is already, to write only what changed (`copy` with its manifest as `base`).
+
+    Raises `DiskError`; `UnsupportedError` for formats that do not store a disk's bytes as they are.
+    """
+    with open_disk(path) as reader:
+        size, form = reader.size, reader.format
+    if form not in (DiskFormat.RAW, DiskFormat.VHD_FIXED):
+        raise UnsupportedError(file=str(path), feature=f"writing into a {form} image in place")
+    return InPlaceWriter(path, size)
+
+
 def _open_device(path: Path, format: DiskFormat, size: int) -> DiskWriter:
     if format is not DiskFormat.RAW:
         raise UnsupportedError(file=str(path), feature=f"a {format} image on a block device")
-    writer = DeviceWriter(path)
+    writer = InPlaceWriter(path)
     if writer.size < size:
         writer.abort()
         raise TargetTooSmallError(file=str(path), size=writer.size, needed=size)

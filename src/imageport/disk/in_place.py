@@ -1,4 +1,4 @@
-"""Writing a raw disk onto a block device."""
+"""Writing a disk onto what is there already: a block device, or the file of an older version."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ _BLKZEROOUT = 0x127F
 """`_IO(0x12, 127)` of linux/fs.h: zero a range, by the device itself where it can."""
 
 
-class DeviceWriter:
-    """A `ResumableWriter` onto a block device that nothing else holds.
+class InPlaceWriter:
+    """A `ResumableWriter` onto a block device that nothing else holds, or into an existing file.
 
-    What is not written keeps what was there before, also after `abort`.
+    What is not written keeps what was there before, also after `abort`: there is nothing to roll
+    back to. A file must hold the disk's bytes as they are, from its first one on: raw, fixed VHD.
     """
 
     format: ClassVar[DiskFormat] = DiskFormat.RAW
     zeroed: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
 
-    def __init__(self, path: Path) -> None:
-        """Open the device. Raises `UnwritableError`, also when it is mounted or in use."""
+    def __init__(self, path: Path, size: int | None = None) -> None:
+        """Open the device or file; `size` is the disk's in bytes where a footer follows it.
+
+        Raises `UnwritableError`, also for a device that is mounted or in use.
+        """
         self.name = str(path)
         self._fd = -1
         try:
             # O_EXCL without O_CREAT: the kernel refuses a device that is mounted or claimed.
             self._fd = os.open(path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
-            self.size = os.lseek(self._fd, 0, os.SEEK_END)
+            self.size = size or os.lseek(self._fd, 0, os.SEEK_END)
         except OSError as error:
             self.abort()
             raise self._unwritable(0, error) from error
