@@ -1,0 +1,135 @@
+"""Credentials files: JSON of one account each, read by reference so that no secret is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from imageport.model.credentials import (
+    AwsKey,
+    AzureSas,
+    BearerToken,
+    Credential,
+    GcpServiceAccount,
+    GcpToken,
+    UsernamePassword,
+)
+from imageport.model.errors import ImageportError
+
+
+class CredentialsUnusable(ImageportError):
+    """A credentials file cannot be read or holds something else."""
+
+    code: ClassVar[str] = "credentials.unusable"
+    sentence: ClassVar[str] = "The credentials file {path} cannot be used: {detail}."
+    remedy: ClassVar[str] = (
+        'Give a file such as {{"type": "UsernamePassword", "username": "...", "password": "..."}}; '
+        "the other types are Aws, AzureSas, Gcp, GcpToken and Bearer."
+    )
+
+
+class CredentialsExposed(ImageportError):
+    """Others on this computer could read the secret."""
+
+    code: ClassVar[str] = "credentials.exposed"
+    sentence: ClassVar[str] = "The credentials file {path} can be read by others."
+    remedy: ClassVar[str] = "Run: chmod 600 {path}"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class _UsernamePassword(_Entry):
+    type: Literal["UsernamePassword"]
+    username: str
+    password: str
+    domain: str = ""
+
+    def credential(self) -> Credential:
+        return UsernamePassword(self.username, self.password, self.domain)
+
+
+class _Aws(_Entry):
+    type: Literal["Aws"]
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+    def credential(self) -> Credential:
+        return AwsKey(self.access_key_id, self.secret_access_key, self.session_token)
+
+
+class _AzureSas(_Entry):
+    type: Literal["AzureSas"]
+    sas: str
+
+    def credential(self) -> Credential:
+        return AzureSas(self.sas.partition("?")[2] or self.sas)
+
+
+class _Gcp(_Entry):
+    type: Literal["Gcp"]
+    service_account_key: dict[str, Any]
+
+    def credential(self) -> Credential:
+        return GcpServiceAccount(json.dumps(self.service_account_key))
+
+
+class _GcpToken(_Entry):
+    type: Literal["GcpToken"]
+    token: str
+
+    def credential(self) -> Credential:
+        return GcpToken(self.token)
+
+
+class _Bearer(_Entry):
+    type: Literal["Bearer"]
+    authorization: str
+
+    def credential(self) -> Credential:
+        return BearerToken(self.authorization)
+
+
+_ENTRY: TypeAdapter[_UsernamePassword | _Aws | _AzureSas | _Gcp | _GcpToken | _Bearer] = (
+    TypeAdapter(
+        Annotated[
+            _UsernamePassword | _Aws | _AzureSas | _Gcp | _GcpToken | _Bearer,
+            Field(discriminator="type"),
+        ]
+    )
+)
+
+
+def read_credentials(path: Path) -> Credential:
+    """Read a credentials file; a Google service account's own JSON key is taken as it is.
+
+    Raises `CredentialsExposed`, `CredentialsUnusable`.
+    """
+    try:
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode) and mode & 0o077:
+                raise CredentialsExposed(path=str(path))
+            said = json.loads(file.read())
+        if isinstance(said, dict) and said.get("type") == "service_account":
+            return GcpServiceAccount(json.dumps(said))
+        return _ENTRY.validate_python(said).credential()
+    except OSError as error:
+        raise CredentialsUnusable(path=str(path), detail=error.strerror) from error
+    except ValidationError as error:
+        # What was typed is left out: it may be the secret.
+        found = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False)
+        )
+        raise CredentialsUnusable(path=str(path), detail=found) from None
+    except ValueError as error:
+        raise CredentialsUnusable(path=str(path), detail="it is no JSON") from error
