@@ -117,6 +117,11 @@ class AllocatingWriter(ABC):
             yield places[index] + begin - index * self.block, stop - begin
             index = upto
 
+    @property
+    def workers(self) -> int:
+        """See `TargetFile.workers`."""
+        return self.file.workers
+
     def write(self, offset: int, data: memoryview) -> None:
         """See `DiskWriter.write`."""
         done = 0

@@ -20,7 +20,7 @@ from imageport.disk.journal import Journal
 from imageport.disk.manifest import BLOCK, ZERO_LEAF, Leaves, Manifest
 from imageport.disk.sharing import KernelCopy
 from imageport.disk.treehash import REQUEST, Progress, hash_blocks, requests
-from imageport.disk.workers import default_workers, run_parallel
+from imageport.disk.workers import run_parallel, workers_for
 
 GRANULE = 64 * KIB
 """Zeros are left out in this unit: the cluster of qcow2, the grain of VMDK."""
@@ -41,9 +41,9 @@ def copy(  # noqa: PLR0913  # the last five are options, by keyword only
 ) -> Manifest:
     """Copy `source` to `target`, finish the target, and return the manifest of what was copied.
 
-    `workers` threads (default: by the processors) move requests of 1 MiB. `progress` is called
-    with (done, total) bytes of the blocks that hold data, never by two threads at once. When
-    `cancel` is set the copy ends with `CopyCancelledError`.
+    `workers` threads move requests of 1 MiB; by default as many as suit the processors and the
+    ends. `progress` is called with (done, total) bytes of the blocks that hold data, never by two
+    threads at once. When `cancel` is set the copy ends with `CopyCancelledError`.
 
     Without `journal`, a copy that fails aborts the target: nothing is left behind. With it, the
     target must be a `ResumableWriter`: it is suspended, and the same call with a target made with
@@ -65,7 +65,7 @@ def copy(  # noqa: PLR0913  # the last five are options, by keyword only
         target.abort()
         raise UnsupportedError(file=target.name, feature="writing only what changed to a stream")
     job = _Copy(source, target, progress, cancel or threading.Event(), base)
-    count = workers or default_workers()
+    count = workers or workers_for(source, target)
     if journal is None:
         return job.run(count)
     if not isinstance(target, ResumableWriter):

@@ -40,6 +40,8 @@ class ImageFile(ABC):
     identity: Hashable
     """The same for the same file, whatever it is called."""
     is_block_device = False
+    workers = 1
+    """Threads that reading is fastest with; 1 for no wish."""
 
     _patches: Sequence[Patch] = ()
 

@@ -97,6 +97,12 @@ class MappedReader(ABC):
         return own if self.parent is None else self._inherited(own, self.parent)
 
     @property
+    def workers(self) -> int:
+        """The most threads that a file of the chain wishes for."""
+        above = 1 if self.parent is None else self.parent.workers
+        return max(self.file.workers, above)
+
+    @property
     def fingerprint(self) -> str:
         """See `DiskReader.fingerprint`."""
         above = "" if self.parent is None else self.parent.fingerprint

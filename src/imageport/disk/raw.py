@@ -49,6 +49,11 @@ class RawWriter:
         """(position in the file, length) of the pieces of a range."""
         yield offset, length
 
+    @property
+    def workers(self) -> int:
+        """See `TargetFile.workers`."""
+        return self.file.workers
+
     def write(self, offset: int, data: memoryview) -> None:
         """See `DiskWriter.write`."""
         self.file.write(offset, data)

@@ -21,6 +21,8 @@ class TargetFile(ABC):
     """A file here in which a format keeps what it needs to go on with an unfinished target."""
     resumed = False
     """Whether `open` found what an earlier process wrote."""
+    workers = 1
+    """Threads that writing is fastest with; 1 for no wish."""
     sequential = False
     """True when each write must begin where the last one ended, and nothing can be read."""
 

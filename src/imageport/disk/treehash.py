@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from imageport.disk.base import MIB, DiskReader, ExtentKind
 from imageport.disk.manifest import BLOCK, ZERO_LEAF, Leaves, Manifest
-from imageport.disk.workers import default_workers, run_parallel
+from imageport.disk.workers import run_parallel, workers_for
 
 REQUEST = 1 * MIB
 """Bytes of one read, a whole number of blocks; larger ones are not faster."""
@@ -46,7 +46,7 @@ def tree_hash(
 
         return work
 
-    run_parallel(requests(reader), start_worker, workers or default_workers())
+    run_parallel(requests(reader), start_worker, workers or workers_for(reader))
     return Manifest.of(reader.size, leaves)
 
 

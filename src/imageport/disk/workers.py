@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -14,6 +14,21 @@ T = TypeVar("T")
 def default_workers() -> int:
     """How many threads move and hash data: more than four only fight for memory bandwidth."""
     return max(1, min(4, os.cpu_count() or 1))
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """A disk that wishes for a number of threads: behind a network, they hide its latency."""
+
+    @property
+    def workers(self) -> int:
+        """Threads; 1 for no wish."""
+
+
+def workers_for(*disks: object) -> int:
+    """How many threads to move data between `disks` with."""
+    wishes = (disk.workers for disk in disks if isinstance(disk, Waits))
+    return max(default_workers(), *wishes)
 
 
 class _SharedTasks(Generic[T]):
