@@ -12,6 +12,7 @@ from imageport.disk.base import KIB, SECTOR, Extent, ExtentKind
 from imageport.disk.ends.errors import DeniedError
 from imageport.disk.ends.nbd.address import NbdAddress, NbdTls
 from imageport.disk.ends.nbd.disk import NbdDisk
+from imageport.disk.ends.nbd.ledger import Ledger
 from imageport.disk.ends.nbd.peer import CONNECTIONS, NbdPeer
 from imageport.disk.ends.nbd.protocol import Flag
 from imageport.disk.ends.retry import PATIENCE
@@ -99,7 +100,8 @@ class NbdReader:
 class NbdWriter:
     """A `ResumableWriter` onto an export, in place.
 
-    It counts as zeroed when the server says so of every byte before the first write. Then an
+    What a reconnect may have cost is read back before it is called durable: see `Ledger`. The
+    export counts as zeroed when the server says so of every byte before the first write. Then an
     `abort` lets the server forget what was written; otherwise there is nothing to roll back to.
     """
 
@@ -132,6 +134,7 @@ class NbdWriter:
             on_wait=on_wait,
         )
         self._disk = NbdDisk(self._peer, allocate=allocate)
+        self._ledger = Ledger(self._disk)
         self.name, self.size = self._peer.name, self._disk.size
         self._open = True
         try:
@@ -143,15 +146,15 @@ class NbdWriter:
 
     def write(self, offset: int, data: memoryview) -> None:
         """See `DiskWriter.write`."""
-        self._disk.write(offset, data)
+        self._ledger.write(offset, data)
 
     def zero(self, offset: int, length: int) -> None:
         """See `DiskWriter.zero`."""
-        self._disk.zero(offset, length)
+        self._ledger.zero(offset, length)
 
     def finish(self) -> None:
         """See `DiskWriter.finish`."""
-        self._disk.flush()
+        self._ledger.flush()
         self._close()
 
     def abort(self) -> None:
@@ -165,7 +168,7 @@ class NbdWriter:
 
     def sync(self) -> None:
         """See `ResumableWriter.sync`."""
-        self._disk.flush()
+        self._ledger.flush()
 
     def suspend(self) -> None:
         """See `ResumableWriter.suspend`."""
