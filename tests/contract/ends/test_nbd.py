@@ -28,7 +28,9 @@ def qemu(disk: Path, port: int, *options: str) -> Argv:
 
 
 def nbdkit(disk: Path, port: int, *options: str) -> Argv:
-    return ["nbdkit", "-f", "-i", "127.0.0.1", "-p", str(port), *options, "file", disk]
+    own = [option for option in options if option.startswith("-")]
+    settings = [option for option in options if option not in own]
+    return ["nbdkit", "-f", "-i", "127.0.0.1", "-p", str(port), *own, "file", disk, *settings]
 
 
 def nbd_server(disk: Path, port: int, *options: str) -> Argv:

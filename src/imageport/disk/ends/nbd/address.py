@@ -38,6 +38,8 @@ class NbdAddress:
             host, port = parts.hostname or "", parts.port or PORT
         except ValueError:
             raise _unusable(uri, "it is no NBD address") from None
+        if parts.username is not None:
+            raise _unusable(uri, "a user's name is only for pre-shared keys, which are unsupported")
         unix = parts.scheme.endswith("+unix")
         if parts.scheme not in _SCHEMES:
             raise _unusable(uri, f"the address begins with none of {', '.join(_SCHEMES)}")

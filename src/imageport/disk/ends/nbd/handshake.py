@@ -61,19 +61,33 @@ class Security:
     hostname: str
 
 
+class ClosedAfterTlsError(TransientError):
+    """The server closed a connection whose TLS had just begun.
+
+    In TLS 1.3 the client's certificate is judged after the client's part of the handshake, and
+    servers built on GnuTLS do not say why they close.
+    """
+
+
 def negotiate(wire: Wire, export: str, security: Security | None) -> Export:
     """Enter the transmission phase for `export`; with `security` in TLS or not at all.
 
-    Raises `TransientError`, `UnsuitableError`, `NotFoundError`, `DeniedError`.
+    Raises `TransientError`, `ClosedAfterTlsError` among them, `UnsuitableError`, `NotFoundError`,
+    `DeniedError`.
     """
     haggle = _Haggle(wire)
     haggle.greet()
     if security is not None:
         # First of all, so that nothing else is said in the open.
-        haggle.settle(Option.STARTTLS)
+        haggle.require_tls()
         wire.start_tls(security.context, security.hostname)
     name = struct.pack(">I", len(export.encode())) + export.encode()
-    structured = haggle.offers(Option.STRUCTURED_REPLY)
+    try:
+        structured = haggle.offers(Option.STRUCTURED_REPLY)
+    except TransientError as error:
+        if security is None:
+            raise
+        raise ClosedAfterTlsError(error.detail) from error
     context = haggle.select_context(name) if structured else None
     return haggle.go(name, structured, context)
 
@@ -101,11 +115,13 @@ class _Haggle:
             raise self._refused(reply, text)
         return reply == Rep.ACK
 
-    def settle(self, option: Option) -> None:
-        """Ask for `option`, which the server must grant."""
-        reply, _, text = self._ask(option)
+    def require_tls(self) -> None:
+        """Have the server change to TLS; what comes next is its handshake."""
+        reply, _, text = self._ask(Option.STARTTLS)
+        if reply == Rep.ERR_SHUTDOWN:
+            raise self._refused(reply, text)
         if reply != Rep.ACK:
-            raise self._refused(reply, f"{option.name}: {text}")
+            raise self._unsuitable(f"its server does not speak TLS ({text or 'no reason given'})")
 
     def select_context(self, name: bytes) -> int | None:
         """The number that `base:allocation` gets; None when the server has no such thing."""

@@ -15,7 +15,7 @@ from imageport.disk.ends.errors import (
 )
 from imageport.disk.ends.nbd.address import NbdAddress, NbdTls
 from imageport.disk.ends.nbd.connection import Connection, Request, ServerError
-from imageport.disk.ends.nbd.handshake import Export, Security, negotiate
+from imageport.disk.ends.nbd.handshake import ClosedAfterTlsError, Export, Security, negotiate
 from imageport.disk.ends.nbd.protocol import ErrorNumber, Flag
 from imageport.disk.ends.nbd.wire import Wire
 from imageport.disk.ends.retry import PATIENCE, RetryBudget, TransientError
@@ -29,6 +29,10 @@ _GREETING_TIMEOUT = 15.0
 """The same while the connection is made."""
 _EXTRA_TIMEOUT = 3.0
 """The same for a further connection until it is there: a server with too many lets it wait."""
+
+
+_TLS_REJECTIONS = 3
+"""Connections that are closed when TLS has begun, one after another, that are no accident."""
 
 
 class NotFastError(RefusedError):
@@ -65,7 +69,7 @@ class NbdPeer:
         self.name = str(address)
         self.reconnected = 0
         """How many connections were made in place of broken ones."""
-        self._address = address
+        self._address, self._rejections = address, 0
         self._security = self._secured(address, tls)
         # Shorter than the patience, or one connection that is lost in silence would end it.
         self._timeout = min(_TIMEOUT, patience / 2)
@@ -78,6 +82,7 @@ class NbdPeer:
         self._usable = list(self._slots)
         self._numbers = itertools.count()
         self._own = threading.local()
+        self._lock = threading.Lock()
 
     def carry_out(self, request: Request) -> list[tuple[int, int]]:
         """Have the server do `request`; (length, flags) of the extents of a status.
@@ -139,13 +144,23 @@ class NbdPeer:
         if isinstance(old.lost, DeniedError):
             raise old.lost
         slot.connection = self._connect(self._greeting)
-        self.reconnected += 1
+        with self._lock:
+            self.reconnected += 1
 
     def _connect(self, timeout: float) -> Connection:
         wire = Wire(self._address, timeout)
         try:
             export = negotiate(wire, self._address.export, self._security)
+            self._rejections = 0
             self._require_same(export)
+        except ClosedAfterTlsError as error:
+            wire.close()
+            wire.release()
+            self._rejections += 1
+            if self._rejections < _TLS_REJECTIONS:
+                raise
+            detail = "it closes the connection as soon as it has seen this client's certificate"
+            raise DeniedError(file=self.name, detail=detail) from error
         except BaseException:
             wire.close()
             wire.release()
