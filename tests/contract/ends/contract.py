@@ -40,19 +40,43 @@ def make_disk(path: Path, size: int = SIZE, seed: int = 5) -> None:
         file.write(b"the end!" * 64)
 
 
-class EndCase(ABC):
-    """One end with its peer and what lies between them."""
+class ReadCase(ABC):
+    """One end with its peer and what lies between them: the half that reads."""
 
     patience = 4.0
     """Seconds; ends are made with it, so that what never comes back is given up soon."""
 
     @abstractmethod
-    def target(self, size: int) -> DiskWriter:
-        """A new target of `size` bytes, with `patience`; a second call replaces the first's."""
+    def put(self, source: DiskReader, disk: Path) -> None:
+        """Let the peer hold `source`, which is the raw file `disk`."""
 
     @abstractmethod
     def reader(self) -> DiskReader:
-        """What was written last, read through the end, with `patience`."""
+        """What was put last, read through the end, with `patience`."""
+
+    @abstractmethod
+    def disturb_read(self) -> None:
+        """Break one read in the middle (connection cut); later ones pass."""
+
+    @abstractmethod
+    def vanish(self) -> None:
+        """Let nothing pass any more."""
+
+    @abstractmethod
+    def come_back(self) -> None:
+        """Undo `vanish`."""
+
+
+class EndCase(ReadCase):
+    """The half that writes."""
+
+    def put(self, source: DiskReader, disk: Path) -> None:
+        """See `ReadCase.put`: through the end itself."""
+        copy(source, self.target(source.size))
+
+    @abstractmethod
+    def target(self, size: int) -> DiskWriter:
+        """A new target of `size` bytes, with `patience`; a second call replaces the first's."""
 
     @abstractmethod
     def peers_content(self, size: int) -> bytes:
@@ -67,24 +91,12 @@ class EndCase(ABC):
         """Break one write in the middle (connection cut); later ones pass."""
 
     @abstractmethod
-    def disturb_read(self) -> None:
-        """Break one read in the middle (connection cut); later ones pass."""
-
-    @abstractmethod
-    def vanish(self) -> None:
-        """Let nothing pass any more."""
-
-    @abstractmethod
-    def come_back(self) -> None:
-        """Undo `vanish`."""
-
-    @abstractmethod
     def sent(self) -> int:
         """Bytes that went to the peer so far."""
 
 
-class EndContract:
-    """The tests. A subclass defines a fixture `case`; read-only ends use `ReadContract`."""
+class ReadContract:
+    """The tests of an end that is read. A subclass defines a fixture `case`."""
 
     @pytest.fixture
     def disk(self, tmp_path: Path) -> Path:
@@ -96,6 +108,62 @@ class EndContract:
     def source(self, disk: Path) -> Iterator[DiskReader]:
         with open_disk(disk) as reader:
             yield reader
+
+    def test_reads_at_any_offset(self, case: ReadCase, source: DiskReader, disk: Path) -> None:
+        case.put(source, disk)
+        content = disk.read_bytes()
+        buffer = bytearray(3 * MIB)
+        with case.reader() as reader:
+            for offset, length in ((0, 512), (511, 2), (MIB - 1, 2 * MIB + 3), (SIZE - 700, 700)):
+                view = memoryview(buffer)[:length]
+                assert reader.read_into(offset, view) == length
+                assert view == content[offset : offset + length]
+            assert reader.read_into(SIZE - 10, buffer) == 10
+            assert reader.read_into(SIZE, buffer) == 0
+
+    def test_extents_cover_the_disk(self, case: ReadCase, source: DiskReader, disk: Path) -> None:
+        case.put(source, disk)
+        content, at = disk.read_bytes(), 0
+        with case.reader() as reader:
+            for extent in reader.extents():
+                assert extent.offset == at
+                if extent.kind is not ExtentKind.DATA:
+                    assert not any(content[extent.offset : extent.end])
+                at = extent.end
+        assert at == SIZE
+
+    def test_what_the_peer_holds_is_what_is_read(
+        self, case: ReadCase, source: DiskReader, disk: Path
+    ) -> None:
+        case.put(source, disk)
+        with case.reader() as reader:
+            assert reader.size == SIZE
+            assert tree_hash(reader).root == tree_hash(source).root
+
+    def test_connection_cut_while_reading(
+        self, case: ReadCase, source: DiskReader, disk: Path
+    ) -> None:
+        case.put(source, disk)
+        with case.reader() as reader:
+            case.disturb_read()
+            assert tree_hash(reader).root == tree_hash(source).root
+
+    def test_reading_from_a_peer_that_vanished(
+        self, case: ReadCase, source: DiskReader, disk: Path
+    ) -> None:
+        case.put(source, disk)
+        with case.reader() as reader:
+            case.vanish()
+            try:
+                with pytest.raises(UnreachableError) as caught:
+                    tree_hash(reader)
+            finally:
+                case.come_back()
+        _require_no_secret(caught.value)
+
+
+class EndContract(ReadContract):
+    """The tests of an end that is written to, too."""
 
     def test_what_is_copied_is_what_the_peer_holds(
         self, case: EndCase, source: DiskReader, disk: Path
@@ -112,29 +180,6 @@ class EndContract:
         data = sum(e.length for e in source.extents() if e.kind is ExtentKind.DATA)
         assert case.sent() - before < data * 1.25 + MIB
 
-    def test_reads_at_any_offset(self, case: EndCase, source: DiskReader, disk: Path) -> None:
-        copy(source, case.target(SIZE))
-        content = disk.read_bytes()
-        buffer = bytearray(3 * MIB)
-        with case.reader() as reader:
-            for offset, length in ((0, 512), (511, 2), (MIB - 1, 2 * MIB + 3), (SIZE - 700, 700)):
-                view = memoryview(buffer)[:length]
-                assert reader.read_into(offset, view) == length
-                assert view == content[offset : offset + length]
-            assert reader.read_into(SIZE - 10, buffer) == 10
-            assert reader.read_into(SIZE, buffer) == 0
-
-    def test_extents_cover_the_disk(self, case: EndCase, source: DiskReader, disk: Path) -> None:
-        copy(source, case.target(SIZE))
-        content, at = disk.read_bytes(), 0
-        with case.reader() as reader:
-            for extent in reader.extents():
-                assert extent.offset == at
-                if extent.kind is not ExtentKind.DATA:
-                    assert not any(content[extent.offset : extent.end])
-                at = extent.end
-        assert at == SIZE
-
     def test_connection_cut_while_writing(
         self, case: EndCase, source: DiskReader, disk: Path
     ) -> None:
@@ -142,12 +187,6 @@ class EndContract:
         case.disturb_write()
         copy(source, target)
         assert _digest(case.peers_content(SIZE)) == _digest(disk.read_bytes())
-
-    def test_connection_cut_while_reading(self, case: EndCase, source: DiskReader) -> None:
-        manifest = copy(source, case.target(SIZE))
-        with case.reader() as reader:
-            case.disturb_read()
-            assert tree_hash(reader).root == manifest.root
 
     def test_peer_that_never_comes_back(self, case: EndCase, source: DiskReader) -> None:
         target = case.target(SIZE)
@@ -158,16 +197,6 @@ class EndContract:
         finally:
             case.come_back()
         assert caught.value.data["detail"]
-
-    def test_reading_from_a_peer_that_vanished(self, case: EndCase, source: DiskReader) -> None:
-        copy(source, case.target(SIZE))
-        with case.reader() as reader:
-            case.vanish()
-            try:
-                with pytest.raises(UnreachableError):
-                    tree_hash(reader)
-            finally:
-                case.come_back()
 
     def test_failed_copy_leaves_nothing(self, case: EndCase, source: DiskReader) -> None:
         before = case.left_behind()
@@ -204,10 +233,14 @@ class EndContract:
         error = caught.value
         assert isinstance(error, DiskError)
         assert error.data["file"] == target.name
-        text = str(error.as_dict()).lower()
-        for secret in ("sig=", "password", "secret", "token"):
-            assert secret not in text
+        _require_no_secret(error)
 
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _require_no_secret(error: DiskError) -> None:
+    text = str(error.as_dict()).lower()
+    for secret in ("sig=", "password", "secret", "token"):
+        assert secret not in text

@@ -70,3 +70,13 @@ class RefusedError(EndError):
     code: ClassVar[str] = "end.refused"
     sentence: ClassVar[str] = "{file} at byte {offset} was refused: {detail}."
     remedy: ClassVar[str] = "Read the peer's own words above; the request is not repeated."
+
+
+class UnsuitableError(RefusedError):
+    """The peer answers, but cannot do what a disk needs: not its protocol, no ranges, no TLS."""
+
+    code: ClassVar[str] = "end.unsuitable"
+    sentence: ClassVar[str] = "{file} cannot be used: {detail}."
+    remedy: ClassVar[str] = (
+        "Check the address and the server's settings, or bring the file here by other means first."
+    )
