@@ -140,6 +140,21 @@ class ResumableWriter(DiskWriter, Protocol):
         """Fill `view` with what was written at `offset`; False when it was not."""
 
 
+@runtime_checkable
+class BlockWriter(ResumableWriter, Protocol):
+    """A writer whose unit is the block of the tree hash (512 KiB): it is given no less.
+
+    `zero` is given blocks, too: those that begin in its range. The range may begin in the middle
+    of the block that ends the source, which is the rest of a block that was written.
+    """
+
+    def write_block(self, block: int, data: memoryview, leaf: bytes) -> None:
+        """Write block number `block`, whose leaf is known; shorter data has zeros behind it."""
+
+    def holds_block(self, block: int, leaf: bytes) -> bool:
+        """Whether the peer has confirmed this very block: it cannot be read back yet."""
+
+
 def merged(extents: Iterable[Extent]) -> Iterator[Extent]:
     """Join neighbours of one kind; drop empty ones."""
     held: Extent | None = None

@@ -6,10 +6,18 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from imageport.disk.base import KIB, MIB, ZEROS, DiskReader, DiskWriter, ResumableWriter
+from imageport.disk.base import (
+    KIB,
+    MIB,
+    ZEROS,
+    BlockWriter,
+    DiskReader,
+    DiskWriter,
+    ResumableWriter,
+)
 from imageport.disk.errors import CopyCancelledError, TargetTooSmallError, UnsupportedError
 from imageport.disk.journal import Journal
-from imageport.disk.manifest import BLOCK, Leaves, Manifest
+from imageport.disk.manifest import BLOCK, ZERO_LEAF, Leaves, Manifest
 from imageport.disk.sharing import KernelCopy
 from imageport.disk.treehash import REQUEST, Progress, hash_blocks, requests
 from imageport.disk.workers import default_workers, run_parallel
@@ -21,7 +29,7 @@ SYNC_EVERY = 256 * MIB
 _ZERO_GRANULE = ZEROS[:GRANULE]
 
 
-def copy(  # noqa: PLR0913  # the last four are options, by keyword only
+def copy(  # noqa: PLR0913  # the last five are options, by keyword only
     source: DiskReader,
     target: DiskWriter,
     *,
@@ -29,6 +37,7 @@ def copy(  # noqa: PLR0913  # the last four are options, by keyword only
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
     journal: Path | None = None,
+    base: Manifest | None = None,
 ) -> Manifest:
     """Copy `source` to `target`, finish the target, and return the manifest of what was copied.
 
@@ -41,6 +50,10 @@ def copy(  # noqa: PLR0913  # the last four are options, by keyword only
     `resume=True` goes on. Blocks that the journal calls finished are read back from the target and
     hashed before they are trusted. The journal is removed at the end.
 
+    `base` says what the target holds before the copy, and zeros behind that: a disk that is written
+    to in place, a snapshot made from another. Only blocks that differ are written. A copy that
+    ended early has touched the target: then `base` is true only for the same call with its journal.
+
     A target that is larger than the source has zeros behind it; see `Manifest.padded` for its
     hash. Raises `DiskError`, and whatever `progress` raises.
     """
@@ -48,7 +61,10 @@ def copy(  # noqa: PLR0913  # the last four are options, by keyword only
         error = TargetTooSmallError(file=target.name, size=target.size, needed=source.size)
         target.abort()
         raise error
-    job = _Copy(source, target, progress, cancel or threading.Event())
+    if base is not None and target.ordered:
+        target.abort()
+        raise UnsupportedError(file=target.name, feature="writing only what changed to a stream")
+    job = _Copy(source, target, progress, cancel or threading.Event(), base)
     count = workers or default_workers()
     if journal is None:
         return job.run(count)
@@ -67,14 +83,16 @@ class _Copy:
         target: DiskWriter,
         progress: Progress | None,
         cancel: threading.Event,
+        base: Manifest | None,
     ) -> None:
-        self.source, self.target = source, target
+        self.source, self.target, self.base = source, target, base
         self.leaves = Leaves(-(-source.size // BLOCK))
-        self.write_zeros = target.ordered or not target.zeroed
+        self.write_zeros = target.ordered or not target.zeroed or base is not None
         self.finished = bytearray(-(-self.leaves.count // 8))
         """A bit for each block that a resumed target holds already."""
         self.on_written: Callable[[int, int], None] = lambda offset, length: None
         self._kernel = KernelCopy(source, target)
+        self._blocks = target if isinstance(target, BlockWriter) else None
         self._progress, self._cancel = progress, cancel
         self._total = sum(length for _, length in requests(source)) if progress else 0
         self._done = 0
@@ -109,12 +127,24 @@ class _Copy:
         """(offset, length, whether it holds data) of what is to be done, in order."""
         at = 0
         for offset, length in requests(self.source):
-            if at < offset and self.write_zeros:
-                yield at, offset - at, False
+            yield from self._gap(at, offset)
             yield offset, length, True
             at = offset + length
-        if at < self.target.size and self.write_zeros:
-            yield at, self.target.size - at, False
+        yield from self._gap(at, self.target.size)
+
+    def _gap(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+        """The tasks of a range without data: what of it may not be zeros in the target."""
+        if self.base is None:
+            if start < end and self.write_zeros:
+                yield start, end - start, False
+            return
+        # Behind its end the target has zeros, in its last block, too.
+        end = min(end, self.base.size)
+        if start >= end:
+            return
+        for first, count in self.base.leaves.runs(start // BLOCK, -(-end // BLOCK)):
+            begin = max(start, first * BLOCK)
+            yield begin, min(end, (first + count) * BLOCK) - begin, False
 
     def _start_worker(self) -> Callable[[tuple[int, int, bool]], None]:
         buffer = bytearray(REQUEST)
@@ -133,13 +163,41 @@ class _Copy:
             view = memoryview(buffer)
             self.source.read_into(offset, view[:length])
             hash_blocks(buffer, offset, length, self.leaves)
-            for start, end, is_zero in _spans(buffer, length):
-                if not is_zero:
-                    self._write(offset, view, start, end)
-                elif self.write_zeros:
-                    self.target.zero(offset + start, end - start)
+            for start, end in self._changed(offset, length):
+                self._put(buffer, offset, start, end)
             self.on_written(offset, length)
         self._report(length)
+
+    def _changed(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """(start, end) within a request of what the target does not hold already."""
+        if self.base is None:
+            yield 0, length
+            return
+        for start in range(0, length, BLOCK):
+            block = (offset + start) // BLOCK
+            known = block < self.base.leaves.count
+            if self.leaves[block] != (self.base.leaves[block] if known else ZERO_LEAF):
+                yield start, min(start + BLOCK, length)
+
+    def _put(self, buffer: bytearray, offset: int, start: int, end: int) -> None:
+        if self._blocks is not None:
+            self._put_blocks(self._blocks, buffer, offset, start, end)
+            return
+        for begin, stop, is_zero in _spans(buffer, start, end):
+            if not is_zero:
+                self._write(offset, memoryview(buffer), begin, stop)
+            elif self.write_zeros:
+                self.target.zero(offset + begin, stop - begin)
+
+    def _put_blocks(
+        self, target: BlockWriter, buffer: bytearray, offset: int, start: int, end: int
+    ) -> None:
+        for begin in range(start, end, BLOCK):
+            stop, block = min(begin + BLOCK, end), (offset + begin) // BLOCK
+            if (leaf := self.leaves[block]) != ZERO_LEAF:
+                target.write_block(block, memoryview(buffer)[begin:stop], leaf)
+            elif self.write_zeros:
+                target.zero(offset + begin, stop - begin)
 
     def _write(self, offset: int, view: memoryview, start: int, end: int) -> None:
         if not self._kernel.copy(offset + start, offset + end):
@@ -162,7 +220,10 @@ class _JournaledCopy:
     def __init__(self, job: _Copy, target: ResumableWriter, path: Path) -> None:
         self._job, self._target = job, target
         header: dict[str, int | str] = {"source": job.source.fingerprint, "target": target.name}
-        self._journal = Journal(path, {**header, "size": target.size, "block": BLOCK})
+        header |= {"size": target.size, "block": BLOCK}
+        if job.base is not None:
+            header["base"] = job.base.root.hex()
+        self._journal = Journal(path, header)
         self._written: list[tuple[int, int]] = []
         self._unsynced = 0
         self._lock = threading.Lock()
@@ -209,6 +270,9 @@ class _JournaledCopy:
 
     def _holds(self, buffer: bytearray, block: int, leaf: bytes) -> bool:
         """True when the target's block has the hash `leaf`, which is then the block's leaf."""
+        if isinstance(self._target, BlockWriter):
+            self._job.leaves[block] = leaf
+            return self._target.holds_block(block, leaf)
         offset = block * BLOCK
         length = min(BLOCK, self._job.source.size - offset)
         if not self._target.read_back(offset, memoryview(buffer)[:length]):
@@ -238,17 +302,17 @@ class _JournaledCopy:
             )
 
 
-def _spans(buffer: bytearray, length: int) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, whether it is zeros) of the first `length` bytes, in whole granules."""
-    start, before = 0, _is_zero(buffer, 0, length)
-    for at in range(GRANULE, length, GRANULE):
-        now = _is_zero(buffer, at, length)
+def _spans(buffer: bytearray, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """(start, end, whether it is zeros) of a part of the buffer, in whole granules."""
+    before = _is_zero(buffer, start, end)
+    for at in range(start + GRANULE, end, GRANULE):
+        now = _is_zero(buffer, at, end)
         if now is not before:
             yield start, at, before
             start, before = at, now
-    yield start, length, before
+    yield start, end, before
 
 
-def _is_zero(buffer: bytearray, at: int, length: int) -> bool:
-    end = min(at + GRANULE, length)
+def _is_zero(buffer: bytearray, at: int, end: int) -> bool:
+    end = min(at + GRANULE, end)
     return buffer.startswith(_ZERO_GRANULE[: end - at], at, end)

@@ -71,20 +71,23 @@ class Leaves:
             total.update(self.page(number))
         return total.digest()
 
-    def runs(self) -> Iterator[tuple[int, int]]:
-        """(first, count) of the runs of leaves that are not zero leaves."""
-        first = end = -1
-        for number in sorted(self._pages):
-            for index in range(number * _PAGE, min((number + 1) * _PAGE, self.count)):
+    def runs(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+        """(first, count) of the runs of leaves in [start, end) that are not zero leaves."""
+        end = self.count if end is None else min(end, self.count)
+        first = stop = -1
+        for number in range(start // _PAGE, -(-end // _PAGE)):
+            if number not in self._pages:
+                continue
+            for index in range(max(start, number * _PAGE), min((number + 1) * _PAGE, end)):
                 if self[index] == ZERO_LEAF:
                     continue
-                if index != end:
-                    if end > first:
-                        yield first, end - first
+                if index != stop:
+                    if stop > first:
+                        yield first, stop - first
                     first = index
-                end = index + 1
-        if end > first:
-            yield first, end - first
+                stop = index + 1
+        if stop > first:
+            yield first, stop - first
 
 
 @dataclass(frozen=True, slots=True)
