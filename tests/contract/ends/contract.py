@@ -46,9 +46,17 @@ class EndCase(ABC):
     patience = 4.0
     """Seconds; ends are made with it, so that what never comes back is given up soon."""
 
-    @abstractmethod
     def target(self, size: int) -> DiskWriter:
         """A new target of `size` bytes, with `patience`; a second call replaces the first's."""
+        raise NotImplementedError
+
+    def target_for(self, source: DiskReader) -> DiskWriter:
+        """A new target for a copy of `source`; a stream may have to know it beforehand."""
+        return self.target(source.size)
+
+    def fill(self, source: DiskReader) -> None:
+        """Let the peer hold `source` for `reader`, by other means where the end only reads."""
+        copy(source, self.target_for(source))
 
     @abstractmethod
     def reader(self) -> DiskReader:
@@ -83,8 +91,8 @@ class EndCase(ABC):
         """Bytes that went to the peer so far."""
 
 
-class EndContract:
-    """The tests. A subclass defines a fixture `case`; read-only ends use `ReadContract`."""
+class _Sources:
+    """What is copied."""
 
     @pytest.fixture
     def disk(self, tmp_path: Path) -> Path:
@@ -97,23 +105,18 @@ class EndContract:
         with open_disk(disk) as reader:
             yield reader
 
-    def test_what_is_copied_is_what_the_peer_holds(
-        self, case: EndCase, source: DiskReader, disk: Path
-    ) -> None:
-        manifest = copy(source, case.target(SIZE))
-        assert _digest(case.peers_content(SIZE)) == _digest(disk.read_bytes())
+
+class ReadContract(_Sources):
+    """What an end that reads must do. A subclass defines a fixture `case`."""
+
+    def test_what_is_read_is_what_was_written(self, case: EndCase, source: DiskReader) -> None:
+        case.fill(source)
         with case.reader() as reader:
             assert reader.size == SIZE
-            assert tree_hash(reader).root == manifest.root
-
-    def test_zeros_do_not_travel(self, case: EndCase, source: DiskReader) -> None:
-        before = case.sent()
-        copy(source, case.target(SIZE))
-        data = sum(e.length for e in source.extents() if e.kind is ExtentKind.DATA)
-        assert case.sent() - before < data * 1.25 + MIB
+            assert tree_hash(reader).root == tree_hash(source).root
 
     def test_reads_at_any_offset(self, case: EndCase, source: DiskReader, disk: Path) -> None:
-        copy(source, case.target(SIZE))
+        case.fill(source)
         content = disk.read_bytes()
         buffer = bytearray(3 * MIB)
         with case.reader() as reader:
@@ -125,7 +128,7 @@ class EndContract:
             assert reader.read_into(SIZE, buffer) == 0
 
     def test_extents_cover_the_disk(self, case: EndCase, source: DiskReader, disk: Path) -> None:
-        copy(source, case.target(SIZE))
+        case.fill(source)
         content, at = disk.read_bytes(), 0
         with case.reader() as reader:
             for extent in reader.extents():
@@ -135,32 +138,14 @@ class EndContract:
                 at = extent.end
         assert at == SIZE
 
-    def test_connection_cut_while_writing(
-        self, case: EndCase, source: DiskReader, disk: Path
-    ) -> None:
-        target = case.target(SIZE)
-        case.disturb_write()
-        copy(source, target)
-        assert _digest(case.peers_content(SIZE)) == _digest(disk.read_bytes())
-
     def test_connection_cut_while_reading(self, case: EndCase, source: DiskReader) -> None:
-        manifest = copy(source, case.target(SIZE))
+        case.fill(source)
         with case.reader() as reader:
             case.disturb_read()
-            assert tree_hash(reader).root == manifest.root
-
-    def test_peer_that_never_comes_back(self, case: EndCase, source: DiskReader) -> None:
-        target = case.target(SIZE)
-        case.vanish()
-        try:
-            with pytest.raises(UnreachableError) as caught:
-                copy(source, target)
-        finally:
-            case.come_back()
-        assert caught.value.data["detail"]
+            assert tree_hash(reader).root == tree_hash(source).root
 
     def test_reading_from_a_peer_that_vanished(self, case: EndCase, source: DiskReader) -> None:
-        copy(source, case.target(SIZE))
+        case.fill(source)
         with case.reader() as reader:
             case.vanish()
             try:
@@ -169,9 +154,44 @@ class EndContract:
             finally:
                 case.come_back()
 
+
+class WriteContract(_Sources):
+    """What an end that is written to must do. A subclass defines a fixture `case`."""
+
+    def test_what_is_copied_is_what_the_peer_holds(
+        self, case: EndCase, source: DiskReader, disk: Path
+    ) -> None:
+        manifest = copy(source, case.target_for(source))
+        assert manifest.root == tree_hash(source).root
+        assert _digest(case.peers_content(SIZE)) == _digest(disk.read_bytes())
+
+    def test_zeros_do_not_travel(self, case: EndCase, source: DiskReader) -> None:
+        before = case.sent()
+        copy(source, case.target_for(source))
+        data = sum(e.length for e in source.extents() if e.kind is ExtentKind.DATA)
+        assert case.sent() - before < data * 1.25 + MIB
+
+    def test_connection_cut_while_writing(
+        self, case: EndCase, source: DiskReader, disk: Path
+    ) -> None:
+        target = case.target_for(source)
+        case.disturb_write()
+        copy(source, target)
+        assert _digest(case.peers_content(SIZE)) == _digest(disk.read_bytes())
+
+    def test_peer_that_never_comes_back(self, case: EndCase, source: DiskReader) -> None:
+        target = case.target_for(source)
+        case.vanish()
+        try:
+            with pytest.raises(UnreachableError) as caught:
+                copy(source, target)
+        finally:
+            case.come_back()
+        assert caught.value.data["detail"]
+
     def test_failed_copy_leaves_nothing(self, case: EndCase, source: DiskReader) -> None:
         before = case.left_behind()
-        target = case.target(SIZE)
+        target = case.target_for(source)
 
         def fail(done: int, total: int) -> None:
             if done > total // 3:
@@ -190,11 +210,11 @@ class EndContract:
                 cancel.set()
 
         with pytest.raises(CopyCancelledError):
-            copy(source, case.target(SIZE), progress=stop, cancel=cancel)
+            copy(source, case.target_for(source), progress=stop, cancel=cancel)
         assert case.left_behind() == before
 
     def test_errors_name_the_end_and_no_secret(self, case: EndCase, source: DiskReader) -> None:
-        target = case.target(SIZE)
+        target = case.target_for(source)
         case.vanish()
         try:
             with pytest.raises(EndError) as caught:
@@ -207,6 +227,10 @@ class EndContract:
         text = str(error.as_dict()).lower()
         for secret in ("sig=", "password", "secret", "token"):
             assert secret not in text
+
+
+class EndContract(WriteContract, ReadContract):
+    """What an end that is read and written must do. A subclass defines a fixture `case`."""
 
 
 def _digest(data: bytes) -> str:
