@@ -122,6 +122,8 @@ class StrictBlobs(HttpFaults):
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
         self.refused: list[str] = []
+        self._asked = threading.local()
+        """What the request of this thread, which `intervene` has seen, asked for."""
         self._sizes: dict[str, int] = {}
         self._sizes_lock = threading.Lock()
 
@@ -133,9 +135,10 @@ class StrictBlobs(HttpFaults):
         with self.lock:
             return sum(each.sent for each in self.requests if "comp=page&" in each.path + "&")
 
-    def judge(
+    def intervene(
         self, method: str, path: str, headers: Message, body: bytes
     ) -> tuple[int, dict[str, str], bytes] | None:
+        self._asked.crc64 = headers.get("x-ms-range-get-content-crc64") == "true"
         comp = parse_qs(urlsplit(path).query).get("comp", [""])[0]
         if method == "PUT" and (length := headers.get("x-ms-blob-content-length")):
             with self._sizes_lock:
@@ -167,10 +170,12 @@ class StrictBlobs(HttpFaults):
         code = next((code for code, found in faults.items() if found), None)
         return (_STATUS.get(code, 400), code) if code else None
 
-    def amend(self, method: str, path: str, headers: Message, body: bytes) -> dict[str, str]:
-        if method == "GET" and headers.get("x-ms-range-get-content-crc64") == "true":
-            return {"x-ms-content-crc64": _crc64(body)}
-        return {}
+    def amend(
+        self, method: str, path: str, status: int, headers: dict[str, str], data: bytes
+    ) -> tuple[dict[str, str], bytes]:
+        if method == "GET" and status in (200, 206) and self._asked.crc64:
+            headers["x-ms-content-crc64"] = _crc64(data)
+        return headers, data
 
 
 def _judge_read(headers: Message) -> tuple[int, str] | None:

@@ -196,12 +196,13 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             peer.close()
         record.received, record.status = len(data), answer.status
-        if fault is not None and fault.flip_response:
-            data = _flipped(data)
         headers = {k: v for k, v in answer.getheaders() if k.lower() not in _HOP_BY_HOP}
         if self.command == "HEAD" and (length := answer.getheader("Content-Length")):
             headers["Content-Length"] = length
         headers, data = self.owner.amend(self.command, self.path, answer.status, headers, data)
+        if fault is not None and fault.flip_response:
+            # Last: on the way, after the peer has computed what it says of the data.
+            data = _flipped(data)
         self._answer(answer.status, headers, data, cut=fault is not None and fault.cut_response)
 
     def _answer(
