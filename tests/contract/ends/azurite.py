@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import re
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -67,9 +68,14 @@ class Azurite:
 
 
 def signature(
-    name: str, permissions: str = "rcwd", *, starts: float = -1.0, hours: float = 1.0
+    name: str,
+    permissions: str = "rcwd",
+    *,
+    starts: float = -1.0,
+    hours: float = 1.0,
+    snapshot: str | None = None,
 ) -> AzureSas:
-    """A signature for one blob; `starts` and `hours` from now."""
+    """A signature for one blob, or its snapshot, from `starts` to `hours` hours from now."""
     now = datetime.now(UTC)
     return AzureSas(
         generate_blob_sas(
@@ -77,6 +83,7 @@ def signature(
             CONTAINER,
             name,
             account_key=KEY,
+            snapshot=snapshot,
             permission=BlobSasPermissions.from_string(permissions),
             start=now + timedelta(hours=starts),
             expiry=now + timedelta(hours=hours),
@@ -121,14 +128,22 @@ class StrictBlobs(HttpFaults):
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
+        self.scheme = "http"
         self.refused: list[str] = []
         self._asked = threading.local()
         """What the request of this thread, which `intervene` has seen, asked for."""
         self._sizes: dict[str, int] = {}
         self._sizes_lock = threading.Lock()
 
+    def serve_tls(self, certificate: Path, key: Path) -> None:
+        """Speak TLS from now on."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.scheme = "https"
+
     def address_of(self, name: str) -> str:
-        return f"{self.address}/{ACCOUNT}/{CONTAINER}/{name}"
+        return f"{self.scheme}://127.0.0.1:{self.port}/{ACCOUNT}/{CONTAINER}/{name}"
 
     def pages_written(self) -> int:
         """Bytes of pages that went to the peer."""

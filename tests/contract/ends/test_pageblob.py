@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +13,11 @@ from imageport.disk.ends.pageblob.service import Options
 from imageport.disk.ends.pageblob.target import PageBlobTarget
 from imageport.disk.open import open_disk
 from imageport.model.target import DiskFormat
-from tests.contract.ends.azurite import Azurite, StrictBlobs, azurite, signature
+from tests.contract.ends.azurite import Azurite, StrictBlobs, signature
 from tests.contract.ends.contract import EndCase, EndContract
 
 pytestmark = pytest.mark.xdist_group("azurite")
 NAME = "disk.vhd"
-
-
-@pytest.fixture(scope="session")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    with azurite(tmp_path_factory.mktemp("azurite")) as running:
-        yield running
-
-
-@pytest.fixture
-def blobs(peer: Azurite) -> Iterator[StrictBlobs]:
-    """What stands between the end and Azurite; the container is empty."""
-    peer.empty()
-    proxy = StrictBlobs("127.0.0.1", peer.port)
-    yield proxy
-    proxy.close()
 
 
 class PageBlobCase(EndCase):
@@ -81,5 +65,5 @@ class PageBlobCase(EndCase):
 
 class TestPageBlob(EndContract):
     @pytest.fixture
-    def case(self, peer: Azurite, blobs: StrictBlobs, tmp_path: Path) -> EndCase:
-        return PageBlobCase(peer, blobs, tmp_path)
+    def case(self, azure: Azurite, blobs: StrictBlobs, tmp_path: Path) -> EndCase:
+        return PageBlobCase(azure, blobs, tmp_path)

@@ -47,7 +47,9 @@ class PageBlobFile(RemoteFile):
         try:
             found = self._blob.properties()
             if found.blob_type != BlobType.PAGEBLOB:
-                raise UnsupportedError(file=self.name, feature=f"a {found.blob_type} of Azure")
+                raise UnsupportedError(
+                    file=self.name, feature=f"a blob of the kind {found.blob_type.value}"
+                )
             if MARK in (found.metadata or {}):
                 raise NotADiskError(file=self.name, detail="a copy to it has not been finished")
         except BaseException:

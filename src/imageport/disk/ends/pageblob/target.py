@@ -99,7 +99,9 @@ class PageBlobTarget(TargetFile):
         mark = None
         if found is not None:
             if found.blob_type != BlobType.PAGEBLOB:
-                raise UnsupportedError(file=self.name, feature=f"a {found.blob_type} of Azure")
+                raise UnsupportedError(
+                    file=self.name, feature=f"a blob of the kind {found.blob_type.value}"
+                )
             mark = (found.metadata or {}).get(MARK)
         # A managed disk takes no mark: it is ours when the file here says so.
         ours = found is not None and earlier is not None and (self._existing or mark == earlier)
