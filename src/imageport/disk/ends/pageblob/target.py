@@ -46,7 +46,8 @@ class PageBlobTarget(TargetFile):
     holds is cleared first, and `discard` leaves in it what was written.
 
     With `update` a complete blob gets new content in place: nothing is cleared, and what is not
-    written keeps its content. `discard` then leaves it marked as incomplete: it holds a mixture.
+    written keeps its content. `discard` then leaves it marked as incomplete if anything was
+    written: it holds a mixture, which only a whole copy with `overwrite` repairs.
     """
 
     workers = WORKERS
@@ -75,7 +76,7 @@ class PageBlobTarget(TargetFile):
         self._lease: Lease | None = None
         self._size: int | None = None
         """Bytes of the blob; None while there is none."""
-        self._begun = self._closed = False
+        self._begun = self._closed = self._wrote = False
 
     def existing_size(self) -> int | None:
         """Bytes of the blob that is at the address, None without one. A disk has 512 fewer."""
@@ -128,12 +129,14 @@ class PageBlobTarget(TargetFile):
             self._put(offset + at, view[at : at + MOST])
 
     def _put(self, offset: int, page: memoryview) -> None:
+        self._wrote = True
         self._leased(lambda lease: self._blob.put(offset, page, lease))
 
     def zero(self, offset: int, length: int) -> None:
         """See `TargetFile.zero`: the pages are cleared, which moves no bytes."""
         self._require_whole(offset, length)
         if length:
+            self._wrote = True
             self._control(lambda lease: self._blob.sdk.clear_page(offset, length, **_with(lease)))
 
     def read(self, offset: int, view: memoryview) -> bool:
@@ -181,7 +184,9 @@ class PageBlobTarget(TargetFile):
         if self._closed:
             return
         try:
-            if not self._existing and not self._update:
+            if self._update and self._begun and not self._wrote and not self._existing:
+                self._mark(None)
+            elif not self._existing and not self._update:
                 self._delete()
         except EndError as error:
             # Why it is discarded counts more than this.
