@@ -142,6 +142,21 @@ def test_damage_without_checksums_would_not_be_seen(
     assert read(blobs, Options(patience=20, checksum=Checksum.NONE)) != root
 
 
+def test_service_that_stored_other_bytes(
+    blobs: StrictBlobs, source: DiskReader, tmp_path: Path
+) -> None:
+    """It says what it stored; here it stored nothing and says something else."""
+    wrong = {"x-ms-content-crc64": "AAAAAAAAAAA="}
+    fault = blobs.add(when=is_page, status=201, headers=wrong, times=2, skip=1)
+    assert send(source, blobs, tmp_path) == read(blobs)
+    assert fault.happened == 3
+
+
+def test_writing_without_checksums(blobs: StrictBlobs, source: DiskReader, tmp_path: Path) -> None:
+    options = Options(patience=20, checksum=Checksum.NONE)
+    assert send(source, blobs, tmp_path, options=options) == read(blobs)
+
+
 def test_damage_again_and_again_ends_the_copy(
     blobs: StrictBlobs, source: DiskReader, tmp_path: Path, azure: Azurite
 ) -> None:

@@ -125,17 +125,16 @@ class PageBlob:
         }
         if lease:
             headers["x-ms-lease-id"] = lease
-        check = self.checksum
+        check, said = self.checksum, ""
         if check is not Checksum.NONE:
-            headers[check.header] = check.of(data)
+            said = headers[check.header] = check.of(data)
 
         def attempt() -> None:
             answer = self._send("PUT", "&comp=page", headers, data)
             body = answer.read()
             if answer.status != HTTPStatus.CREATED:
                 raise self._refusal(answer, body).error(self.name, offset, self.grant)
-            echo = answer.headers.get(check.header) if check is not Checksum.NONE else None
-            if echo not in (None, headers.get(check.header)):
+            if said and answer.headers.get(check.header, said) != said:
                 raise ArrivedDamagedError("the service stored other bytes than were sent")
 
         self._undamaged(offset, attempt)
@@ -159,7 +158,7 @@ class PageBlob:
             return
         said = answer.headers.get(check.header)
         if said is None:
-            self._fall_back(offset)
+            self._fall_back(check, offset)
         elif said != check.of(view):
             raise ArrivedDamagedError("other bytes arrived than the service sent")
 
@@ -181,9 +180,9 @@ class PageBlob:
         if done < len(view):
             raise TransientError(f"only {done} of {len(view)} bytes came")
 
-    def _fall_back(self, offset: int) -> None:
+    def _fall_back(self, asked: Checksum, offset: int) -> None:
         """Ask for MD5 from now on: an older service does not know of CRC-64."""
-        if self.checksum is Checksum.MD5:
+        if asked is Checksum.MD5:
             detail = "the service sends none; it can only be read without checksums"
             raise PeerChecksumError(file=self.name, offset=offset, detail=detail)
         self.checksum = Checksum.MD5
