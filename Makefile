@@ -11,13 +11,18 @@ PACKAGES := \
 	qemu-system-common qemu-system-x86 \
 	qemu-utils shim-signed systemd-boot-efi uidmap util-linux xfsprogs zstd
 
+# Debian's npm cannot be installed beside a nodejs that brings its own.
+ifeq ($(shell command -v npm),)
+PACKAGES += nodejs npm
+endif
+
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get \
 	-o DPkg::Lock::Timeout=300 install --yes --no-install-recommends
 
 .PHONY: setup packages demo test test-full lint bench lock
 
-setup: packages .venv/.complete
+setup: packages .venv/.complete lab/azure/node_modules/.complete
 
 # The package index is only fetched when apt cannot do without.
 packages:
@@ -38,6 +43,10 @@ packages:
 	[ -x $(BIN)/uv ] || $(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+lab/azure/node_modules/.complete: lab/azure/package.json lab/azure/package-lock.json | packages
+	npm --prefix lab/azure ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 demo: setup

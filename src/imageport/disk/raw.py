@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from imageport.disk.base import SECTOR, ZEROS
+from imageport.disk.base import SECTOR
 from imageport.disk.errors import UnsupportedError
 from imageport.disk.file import ImageFile
 from imageport.disk.mapped import MappedReader, Run, Stored
@@ -30,8 +30,9 @@ class RawWriter:
     """A `ResumableWriter` of a sparse raw file."""
 
     format: ClassVar[DiskFormat] = DiskFormat.RAW
-    zeroed: ClassVar[bool] = True
     ordered: ClassVar[bool] = False
+    tail: ClassVar[int] = 0
+    """Bytes that the format has behind the disk."""
 
     def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole sectors."""
@@ -43,7 +44,8 @@ class RawWriter:
         self.name = target.name
         self.file = target
         target.open()
-        target.truncate(size)
+        self.zeroed = target.zeroed
+        target.truncate(size + self.tail)
 
     def place(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """(position in the file, length) of the pieces of a range."""
@@ -60,8 +62,7 @@ class RawWriter:
 
     def zero(self, offset: int, length: int) -> None:
         """See `DiskWriter.zero`."""
-        for at in range(offset, offset + length, len(ZEROS)):
-            self.file.write(at, ZEROS[: offset + length - at])
+        self.file.zero(offset, length)
 
     def finish(self) -> None:
         """See `DiskWriter.finish`."""
@@ -74,7 +75,7 @@ class RawWriter:
     def restart(self) -> None:
         """See `ResumableWriter.restart`."""
         self.file.truncate(0)
-        self.file.truncate(self.size)
+        self.file.truncate(self.size + self.tail)
 
     def sync(self) -> None:
         """See `ResumableWriter.sync`."""

@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from imageport.disk.base import ZEROS
 from imageport.disk.errors import TargetExistsError, UnsupportedError, UnwritableError
 
 
@@ -23,6 +24,8 @@ class TargetFile(ABC):
     """Whether `open` found what an earlier process wrote."""
     workers = 1
     """Threads that writing is fastest with; 1 for no wish."""
+    zeroed = True
+    """True when, after `open`, what is never written reads as zeros."""
     sequential = False
     """True when each write must begin where the last one ended, and nothing can be read."""
 
@@ -33,6 +36,11 @@ class TargetFile(ABC):
     @abstractmethod
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of `data` at `offset`."""
+
+    def zero(self, offset: int, length: int) -> None:
+        """Make `length` bytes at `offset` read as zeros."""
+        for at in range(offset, offset + length, len(ZEROS)):
+            self.write(at, ZEROS[: offset + length - at])
 
     @abstractmethod
     def read(self, offset: int, view: memoryview) -> bool:

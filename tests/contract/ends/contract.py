@@ -72,11 +72,15 @@ class EndCase(ReadCase):
 
     def put(self, source: DiskReader, disk: Path) -> None:
         """See `ReadCase.put`: through the end itself."""
-        copy(source, self.target(source.size))
+        copy(source, self.target_for(source))
 
-    @abstractmethod
+    def target_for(self, source: DiskReader) -> DiskWriter:
+        """A new target for a copy of `source`; a stream may have to know it beforehand."""
+        return self.target(source.size)
+
     def target(self, size: int) -> DiskWriter:
         """A new target of `size` bytes, with `patience`; a second call replaces the first's."""
+        raise NotImplementedError
 
     @abstractmethod
     def peers_content(self, size: int) -> bytes:
@@ -95,8 +99,8 @@ class EndCase(ReadCase):
         """Bytes that went to the peer so far."""
 
 
-class ReadContract:
-    """The tests of an end that is read. A subclass defines a fixture `case`."""
+class _Sources:
+    """What is copied."""
 
     @pytest.fixture
     def disk(self, tmp_path: Path) -> Path:
@@ -108,6 +112,18 @@ class ReadContract:
     def source(self, disk: Path) -> Iterator[DiskReader]:
         with open_disk(disk) as reader:
             yield reader
+
+
+class ReadContract(_Sources):
+    """What an end that reads must do. A subclass defines a fixture `case`."""
+
+    def test_what_is_read_is_what_was_written(
+        self, case: ReadCase, source: DiskReader, disk: Path
+    ) -> None:
+        case.put(source, disk)
+        with case.reader() as reader:
+            assert reader.size == SIZE
+            assert tree_hash(reader).root == tree_hash(source).root
 
     def test_reads_at_any_offset(self, case: ReadCase, source: DiskReader, disk: Path) -> None:
         case.put(source, disk)
@@ -132,14 +148,6 @@ class ReadContract:
                 at = extent.end
         assert at == SIZE
 
-    def test_what_the_peer_holds_is_what_is_read(
-        self, case: ReadCase, source: DiskReader, disk: Path
-    ) -> None:
-        case.put(source, disk)
-        with case.reader() as reader:
-            assert reader.size == SIZE
-            assert tree_hash(reader).root == tree_hash(source).root
-
     def test_connection_cut_while_reading(
         self, case: ReadCase, source: DiskReader, disk: Path
     ) -> None:
@@ -162,34 +170,32 @@ class ReadContract:
         _require_no_secret(caught.value)
 
 
-class EndContract(ReadContract):
-    """The tests of an end that is written to, too."""
+class WriteContract(_Sources):
+    """What an end that is written to must do. A subclass defines a fixture `case`."""
 
     def test_what_is_copied_is_what_the_peer_holds(
         self, case: EndCase, source: DiskReader, disk: Path
     ) -> None:
-        manifest = copy(source, case.target(SIZE))
+        manifest = copy(source, case.target_for(source))
+        assert manifest.root == tree_hash(source).root
         assert _digest(case.peers_content(SIZE)) == _digest(disk.read_bytes())
-        with case.reader() as reader:
-            assert reader.size == SIZE
-            assert tree_hash(reader).root == manifest.root
 
     def test_zeros_do_not_travel(self, case: EndCase, source: DiskReader) -> None:
         before = case.sent()
-        copy(source, case.target(SIZE))
+        copy(source, case.target_for(source))
         data = sum(e.length for e in source.extents() if e.kind is ExtentKind.DATA)
         assert case.sent() - before < data * 1.25 + MIB
 
     def test_connection_cut_while_writing(
         self, case: EndCase, source: DiskReader, disk: Path
     ) -> None:
-        target = case.target(SIZE)
+        target = case.target_for(source)
         case.disturb_write()
         copy(source, target)
         assert _digest(case.peers_content(SIZE)) == _digest(disk.read_bytes())
 
     def test_peer_that_never_comes_back(self, case: EndCase, source: DiskReader) -> None:
-        target = case.target(SIZE)
+        target = case.target_for(source)
         case.vanish()
         try:
             with pytest.raises(UnreachableError) as caught:
@@ -200,7 +206,7 @@ class EndContract(ReadContract):
 
     def test_failed_copy_leaves_nothing(self, case: EndCase, source: DiskReader) -> None:
         before = case.left_behind()
-        target = case.target(SIZE)
+        target = case.target_for(source)
 
         def fail(done: int, total: int) -> None:
             if done > total // 3:
@@ -219,11 +225,11 @@ class EndContract(ReadContract):
                 cancel.set()
 
         with pytest.raises(CopyCancelledError):
-            copy(source, case.target(SIZE), progress=stop, cancel=cancel)
+            copy(source, case.target_for(source), progress=stop, cancel=cancel)
         assert case.left_behind() == before
 
     def test_errors_name_the_end_and_no_secret(self, case: EndCase, source: DiskReader) -> None:
-        target = case.target(SIZE)
+        target = case.target_for(source)
         case.vanish()
         try:
             with pytest.raises(EndError) as caught:
@@ -234,6 +240,10 @@ class EndContract(ReadContract):
         assert isinstance(error, DiskError)
         assert error.data["file"] == target.name
         _require_no_secret(error)
+
+
+class EndContract(WriteContract, ReadContract):
+    """What an end that is read and written must do. A subclass defines a fixture `case`."""
 
 
 def _digest(data: bytes) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length", "expect"}
@@ -99,6 +100,18 @@ class HttpFaults:
             self.requests.clear()
             self.faults.clear()
 
+    def intervene(
+        self, method: str, path: str, headers: Message, body: bytes
+    ) -> tuple[int, dict[str, str], bytes] | None:
+        """What a stricter peer would answer; None lets the peer answer by itself."""
+        return None
+
+    def amend(
+        self, method: str, path: str, status: int, headers: dict[str, str], data: bytes
+    ) -> tuple[dict[str, str], bytes]:
+        """Headers and body of the peer's answer as a stricter peer would give them."""
+        return headers, data
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -160,6 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
         record = Request(self.command, self.path, len(body))
         with self.owner.lock:
             self.owner.requests.append(record)
+        if (
+            refused := self.owner.intervene(self.command, self.path, self.headers, body)
+        ) is not None:
+            record.status = refused[0]
+            self._answer(*refused)
+            return
         peer = http.client.HTTPConnection(*self.owner.upstream, timeout=60)
         try:
             peer.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -177,11 +196,13 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             peer.close()
         record.received, record.status = len(data), answer.status
-        if fault is not None and fault.flip_response:
-            data = _flipped(data)
         headers = {k: v for k, v in answer.getheaders() if k.lower() not in _HOP_BY_HOP}
         if self.command == "HEAD" and (length := answer.getheader("Content-Length")):
             headers["Content-Length"] = length
+        headers, data = self.owner.amend(self.command, self.path, answer.status, headers, data)
+        if fault is not None and fault.flip_response:
+            # Last: on the way, after the peer has computed what it says of the data.
+            data = _flipped(data)
         self._answer(answer.status, headers, data, cut=fault is not None and fault.cut_response)
 
     def _answer(

@@ -49,6 +49,7 @@ class FixedVhdWriter(RawWriter):
     """A fixed VHD as Azure takes it: whole MiB and a footer; sparse on the file system."""
 
     format: ClassVar[DiskFormat] = DiskFormat.VHD_FIXED
+    tail: ClassVar[int] = FOOTER_SIZE
 
     def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole MiB."""
