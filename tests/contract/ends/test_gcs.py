@@ -1,0 +1,125 @@
+"""Cloud Storage: archives written to it, images read from it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imageport.disk.base import DiskReader
+from imageport.disk.ends.gcs import GcsFile, GcsMethod, GcsPlace, GcsTarget
+from imageport.disk.gcp import GcpArchiveWriter
+from imageport.disk.open import open_disk
+from tests.contract.ends.contract import EndCase, ReadContract, WriteContract
+from tests.contract.ends.gcs_peer import BUCKET, Emulator, StrictGcs
+
+ARCHIVE, IMAGE = "out/image.tar.gz", "in/image.raw"
+PART = 1 << 20
+
+
+class GcsCase(EndCase):
+    def __init__(self, peer: StrictGcs, folder: Path, method: GcsMethod) -> None:
+        self.peer, self.folder, self.method = peer, folder, method
+
+    def place(self, name: str) -> GcsPlace:
+        return GcsPlace(BUCKET, name, endpoint=self.peer.address)
+
+    def target_for(self, source: DiskReader) -> GcpArchiveWriter:
+        return GcpArchiveWriter(self.gcs_target(source), source)
+
+    def gcs_target(self, source: DiskReader, *, overwrite: bool = False) -> GcsTarget:
+        return GcsTarget(
+            self.place(ARCHIVE),
+            state=self.folder / "upload.json",
+            source=source.fingerprint,
+            method=self.method,
+            part=PART,
+            patience=self.patience,
+            overwrite=overwrite,
+        )
+
+    def fill(self, source: DiskReader) -> None:
+        content = bytearray(source.size)
+        source.read_into(0, content)
+        self.peer.emulator.put(IMAGE, bytes(content))
+
+    def reader(self) -> DiskReader:
+        return open_disk(GcsFile(self.place(IMAGE), patience=self.patience))
+
+    def peers_content(self, size: int) -> bytes:
+        return unpacked(self.peer.emulator.path(ARCHIVE), self.folder, size)
+
+    def left_behind(self) -> list[str]:
+        state = ["state"] if (self.folder / "upload.json").exists() else []
+        return [*self.peer.emulator.names(), *self.peer.sessions, *state]
+
+    def disturb_write(self) -> None:
+        self.peer.add(when=is_upload, cut_request=True, skip=1)
+
+    def disturb_read(self) -> None:
+        self.peer.add(when=is_download, cut_response=True, skip=1)
+
+    def vanish(self) -> None:
+        self.peer.gone = True
+
+    def come_back(self) -> None:
+        self.peer.gone = False
+
+    def sent(self) -> int:
+        return self.peer.sent()
+
+
+def is_upload(method: str, path: str) -> bool:
+    return path.startswith("/upload/") and ("multipart" in path or method == "PUT")
+
+
+def is_download(method: str, path: str) -> bool:
+    return path.startswith("/download/")
+
+
+def unpacked(archive: Path, folder: Path, size: int) -> bytes:
+    """The first bytes of the disk in an archive, as GNU tar sees it; what follows is zeros."""
+    subprocess.run(["gzip", "-t", archive], check=True)
+    subprocess.run(
+        ["tar", "--extract", "--sparse", "--file", archive, "--directory", folder], check=True
+    )
+    with open(folder / "disk.raw", "rb") as disk:
+        content = disk.read(size)
+        assert (folder / "disk.raw").stat().st_size % (1 << 30) == 0
+    (folder / "disk.raw").unlink()
+    return content
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    made = Emulator(tmp_path_factory.mktemp("gcs"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def peer(emulator: Emulator) -> Iterator[StrictGcs]:
+    emulator.wipe()
+    made = StrictGcs(emulator)
+    yield made
+    made.close()
+
+
+class TestReading(ReadContract):
+    @pytest.fixture
+    def case(self, peer: StrictGcs, tmp_path: Path) -> GcsCase:
+        return GcsCase(peer, tmp_path, GcsMethod.COMPOSITE)
+
+
+class TestComposite(WriteContract):
+    @pytest.fixture
+    def case(self, peer: StrictGcs, tmp_path: Path) -> GcsCase:
+        return GcsCase(peer, tmp_path, GcsMethod.COMPOSITE)
+
+
+class TestResumable(WriteContract):
+    @pytest.fixture
+    def case(self, peer: StrictGcs, tmp_path: Path) -> GcsCase:
+        return GcsCase(peer, tmp_path, GcsMethod.RESUMABLE)
