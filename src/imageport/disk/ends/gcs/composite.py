@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from threading import Event
 
-from imageport.disk.ends.errors import PeerChecksumError
+from imageport.disk.ends.errors import NotFoundError, PeerChecksumError
 from imageport.disk.ends.gcs.checksum import combine
 from imageport.disk.ends.gcs.failures import PreconditionError
 from imageport.disk.ends.gcs.parts import Part, Parts, Senders
@@ -60,6 +60,9 @@ class CompositeUpload(Upload):
         """See `Upload.finish`."""
         if last is not None:
             self.send(last)
+        elif not whole.total:
+            # Something must be composed, even of an empty stream.
+            self.send(Part(0, 0, 0, 0, ()))
         self._senders.wait()
         made = self.complete or self._composed()
         self.verify(made, whole)
@@ -159,7 +162,11 @@ class CompositeUpload(Upload):
 
     def _clean(self) -> None:
         """Delete every temporary object, then forget the upload."""
-        leftovers = self.service.list(self._prefix)
+        try:
+            leftovers = self.service.list(self._prefix)
+        except NotFoundError:
+            # Not even the bucket exists.
+            leftovers = []
 
         def delete(index: int) -> None:
             self.service.delete(leftovers[index].name, leftovers[index].generation)

@@ -1,30 +1,32 @@
-"""Cloud Storage: archives written to it, images read from it."""
+"""The end between its contract and its peer."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from imageport.disk.base import DiskReader
 from imageport.disk.ends.gcs import GcsFile, GcsMethod, GcsPlace, GcsTarget
 from imageport.disk.gcp import GcpArchiveWriter
 from imageport.disk.open import open_disk
-from tests.contract.ends.contract import EndCase, ReadContract, WriteContract
-from tests.contract.ends.gcs_peer import BUCKET, Emulator, StrictGcs
+from imageport.model.credentials import GcpServiceAccount, GcpToken
+from tests.contract.ends.contract import EndCase
+from tests.contract.ends.gcs.peer import BUCKET, StrictGcs
 
 ARCHIVE, IMAGE = "out/image.tar.gz", "in/image.raw"
 PART = 1 << 20
 
 
 class GcsCase(EndCase):
+    credential: GcpToken | GcpServiceAccount | None = None
+    part = PART
+
     def __init__(self, peer: StrictGcs, folder: Path, method: GcsMethod) -> None:
         self.peer, self.folder, self.method = peer, folder, method
+        self.state = folder / "upload.json"
 
     def place(self, name: str) -> GcsPlace:
-        return GcsPlace(BUCKET, name, endpoint=self.peer.address)
+        return GcsPlace(BUCKET, name, self.credential, endpoint=self.peer.address)
 
     def target_for(self, source: DiskReader) -> GcpArchiveWriter:
         return GcpArchiveWriter(self.gcs_target(source), source)
@@ -32,10 +34,10 @@ class GcsCase(EndCase):
     def gcs_target(self, source: DiskReader, *, overwrite: bool = False) -> GcsTarget:
         return GcsTarget(
             self.place(ARCHIVE),
-            state=self.folder / "upload.json",
+            state=self.state,
             source=source.fingerprint,
             method=self.method,
-            part=PART,
+            part=self.part,
             patience=self.patience,
             overwrite=overwrite,
         )
@@ -46,13 +48,16 @@ class GcsCase(EndCase):
         self.peer.emulator.put(IMAGE, bytes(content))
 
     def reader(self) -> DiskReader:
-        return open_disk(GcsFile(self.place(IMAGE), patience=self.patience))
+        return open_disk(self.file())
+
+    def file(self, name: str = IMAGE) -> GcsFile:
+        return GcsFile(self.place(name), patience=self.patience)
 
     def peers_content(self, size: int) -> bytes:
         return unpacked(self.peer.emulator.path(ARCHIVE), self.folder, size)
 
     def left_behind(self) -> list[str]:
-        state = ["state"] if (self.folder / "upload.json").exists() else []
+        state = ["state"] if self.state.exists() else []
         return [*self.peer.emulator.names(), *self.peer.sessions, *state]
 
     def disturb_write(self) -> None:
@@ -72,11 +77,16 @@ class GcsCase(EndCase):
 
 
 def is_upload(method: str, path: str) -> bool:
+    """A request that carries data up."""
     return path.startswith("/upload/") and ("multipart" in path or method == "PUT")
 
 
 def is_download(method: str, path: str) -> bool:
     return path.startswith("/download/")
+
+
+def is_compose(method: str, path: str) -> bool:
+    return "/compose" in path
 
 
 def unpacked(archive: Path, folder: Path, size: int) -> bytes:
@@ -92,34 +102,17 @@ def unpacked(archive: Path, folder: Path, size: int) -> bytes:
     return content
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    made = Emulator(tmp_path_factory.mktemp("gcs"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def peer(emulator: Emulator) -> Iterator[StrictGcs]:
-    emulator.wipe()
-    made = StrictGcs(emulator)
-    yield made
-    made.close()
-
-
-class TestReading(ReadContract):
-    @pytest.fixture
-    def case(self, peer: StrictGcs, tmp_path: Path) -> GcsCase:
-        return GcsCase(peer, tmp_path, GcsMethod.COMPOSITE)
-
-
-class TestComposite(WriteContract):
-    @pytest.fixture
-    def case(self, peer: StrictGcs, tmp_path: Path) -> GcsCase:
-        return GcsCase(peer, tmp_path, GcsMethod.COMPOSITE)
-
-
-class TestResumable(WriteContract):
-    @pytest.fixture
-    def case(self, peer: StrictGcs, tmp_path: Path) -> GcsCase:
-        return GcsCase(peer, tmp_path, GcsMethod.RESUMABLE)
+def child_target(
+    source: str, endpoint: str, state: str, method: str, part: int
+) -> GcpArchiveWriter:
+    """The target of a copy in a process of its own."""
+    reader = open_disk(source)
+    place = GcsPlace(BUCKET, ARCHIVE, endpoint=endpoint)
+    target = GcsTarget(
+        place,
+        state=Path(state),
+        source=reader.fingerprint,
+        method=GcsMethod(method),
+        part=part,
+    )
+    return GcpArchiveWriter(target, reader)

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,10 @@ class Emulator:
         command += ["start", "--host", "127.0.0.1", "--port", str(self.port), "--quiet"]
         self._process = subprocess.Popen(command, env=environment)
         self._wait()
-        # Without soft delete, what is deleted is gone from the files, too.
+        self.make_bucket()
+
+    def make_bucket(self) -> None:
+        """Without soft delete: what is deleted is gone from the files, too."""
         body = {"name": BUCKET, "softDeletePolicy": {"retentionDurationSeconds": "0"}}
         status, _ = self.ask("POST", "/storage/v1/b?project=p", json.dumps(body).encode())
         assert status == 200
@@ -101,6 +105,8 @@ class StrictGcs(HttpFaults):
         """Object names of the resumable uploads that are neither complete nor cancelled."""
         self.composed: dict[str, int] = {}
         """componentCount by name."""
+        self.corrupts: Callable[[str], bool] = lambda name: False
+        """Whether the upload of an object of this name is stored damaged, its checksum, too."""
         self.token: str | None = None
         """The only token that is let in; None lets in everyone."""
 
@@ -112,7 +118,7 @@ class StrictGcs(HttpFaults):
         if "upload_id" in query:
             return self._check_session(method, query, headers, body)
         if _INSERT.match(parts.path) and method == "POST":
-            return self._check_generation(_inserted(query, headers, body), query)
+            return self._check_insert(query, body)
         if found := _OBJECT.match(parts.path):
             name = unquote(found["name"])
             if found["verb"] == "/compose":
@@ -163,6 +169,15 @@ class StrictGcs(HttpFaults):
         self.composed.pop(name, None)
         return None
 
+    def _check_insert(self, query: dict[str, str], body: bytes) -> Answer | None:
+        name = _inserted(query, body)
+        refused = self._check_generation(name, query)
+        if refused is None and self.corrupts(name):
+            self.emulator.put(name, b"something else")
+            _, said = self.emulator.ask("GET", f"/storage/v1/b/{BUCKET}/o/{quote(name, '')}")
+            return 200, {"Content-Type": "application/json"}, said
+        return refused
+
     def _check_pinned(self, name: str, query: dict[str, str]) -> Answer | None:
         if query.get("generation") not in (None, self._generation(name)):
             return _refusal(404, "notFound", "No such object")
@@ -200,7 +215,7 @@ class StrictGcs(HttpFaults):
         return None
 
 
-def _inserted(query: dict[str, str], headers: Message, body: bytes) -> str:
+def _inserted(query: dict[str, str], body: bytes) -> str:
     """The name of an object to be inserted."""
     if "name" in query:
         return query["name"]
