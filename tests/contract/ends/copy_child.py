@@ -1,7 +1,7 @@
 """Copies in a process of its own, to be killed: `python -m tests.contract.ends.copy_child JSON`.
 
 The JSON has `source` (a path), `make` ("module:function" that makes the target from `args`),
-`args`, and `journal` (a path).
+`args`, and `journal` (a path), or none for a target that finds by itself what is there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def main(said: str) -> None:
     module, _, name = job["make"].partition(":")
     target = getattr(importlib.import_module(module), name)(**job["args"])
     with open_disk(job["source"]) as reader:
-        print(copy(reader, target, journal=Path(job["journal"])).root.hex())
+        journal = Path(job["journal"]) if "journal" in job else None
+        print(copy(reader, target, journal=journal).root.hex())
 
 
 if __name__ == "__main__":

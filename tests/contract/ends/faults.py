@@ -148,6 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._drop()
             return
         body = self._body()
+        if len(body) < int(self.headers.get("Content-Length", "0")):
+            # The client is gone: a server, too, does nothing with half a request.
+            self._drop()
+            return
         if fault is not None:
             time.sleep(fault.delay)
             if fault.status is not None:
