@@ -272,10 +272,17 @@ class TcpFaults:
                 continue
             with self._lock:
                 self._pairs.append((near, far))
-            for source, target, upward in ((near, far, True), (far, near, False)):
-                threading.Thread(
-                    target=self._pump, args=(source, target, upward), daemon=True
-                ).start()
+            threading.Thread(target=self._relay, args=(near, far), daemon=True).start()
+
+    def _relay(self, near: socket.socket, far: socket.socket) -> None:
+        upward = threading.Thread(target=self._pump, args=(near, far, True), daemon=True)
+        upward.start()
+        self._pump(far, near, False)
+        upward.join()
+        with self._lock, contextlib.suppress(ValueError):
+            self._pairs.remove((near, far))
+        near.close()
+        far.close()
 
     def _pump(self, source: socket.socket, target: socket.socket, upward: bool) -> None:
         with contextlib.suppress(OSError):
