@@ -8,7 +8,7 @@ PACKAGES := \
 	binutils busybox-static cpio dosfstools e2fsprogs fakeroot fdisk fuse3 gdisk \
 	grub-common grub-efi-amd64-signed grub-pc-bin kmod libhivex0 \
 	mmdebstrap mtools ntfs-3g ovmf python3-venv qemu-system-common qemu-system-x86 \
-	qemu-utils shim-signed systemd-boot-efi uidmap util-linux xfsprogs zstd
+	qemu-utils samba shim-signed smbclient systemd-boot-efi uidmap util-linux xfsprogs zstd
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get \

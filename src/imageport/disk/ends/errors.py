@@ -70,3 +70,13 @@ class RefusedError(EndError):
     code: ClassVar[str] = "end.refused"
     sentence: ClassVar[str] = "{file} at byte {offset} was refused: {detail}."
     remedy: ClassVar[str] = "Read the peer's own words above; the request is not repeated."
+
+
+class InsecureError(EndError):
+    """The data would travel less protected than was asked for."""
+
+    code: ClassVar[str] = "end.insecure"
+    sentence: ClassVar[str] = "{file} cannot be used safely: {detail}."
+    remedy: ClassVar[str] = (
+        "Turn encryption on at the server, or allow this end explicitly to do without."
+    )
