@@ -102,7 +102,8 @@ class SmbFile(RemoteFile):
     def _fill(self, handle: Handle, offset: int, view: memoryview) -> None:
         if handle.read(offset, view) < len(view):
             raise ChangedError(file=self.name, detail="it has become shorter")
-        # No client may write to it, but what runs at the server itself may.
+        # No client may write to it, but on Samba what runs at the server itself may. It shows in
+        # the size, or in the time when a connection had to be made again.
         now = time.monotonic()
         if now - self._checked > _CHECK_EVERY:
             self._checked = now

@@ -87,6 +87,7 @@ class Stamp(NamedTuple):
     identity: int
     size: int
     written: int
+    """The last write. While a file is open, Samba goes on saying what it was at the beginning."""
 
 
 @dataclass(frozen=True, slots=True)

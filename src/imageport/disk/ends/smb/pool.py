@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from imageport.disk.ends.errors import RefusedError, UnreachableError
 from imageport.disk.ends.retry import RetryBudget, TransientError
 from imageport.disk.ends.smb.lane import Handle, Lane, Login
 from imageport.disk.ends.smb.status import FOREIGN, IN_USE, status_of, translated
@@ -17,6 +18,10 @@ T = TypeVar("T")
 _GRACE = 3.0
 """Seconds in which a file that is in use is asked for again: a process that was killed may have
 held it, and the server notices a little later."""
+
+
+class _InUseError(TransientError):
+    """The file is open elsewhere, perhaps by a connection of ours that broke."""
 
 
 class Pool:
@@ -36,7 +41,14 @@ class Pool:
 
         `offset` is the byte that errors name. Raises `DiskError`.
         """
-        return self._budget.run(lambda: self._attempt(work, offset))
+        try:
+            return self._budget.run(lambda: self._attempt(work, offset))
+        except UnreachableError as error:
+            if not isinstance(error.__cause__, _InUseError):
+                raise
+            raise RefusedError(
+                file=self._name, offset=offset, detail=str(error.__cause__)
+            ) from error
 
     def close(self) -> None:
         """Close the handles and their connections; safe to repeat, and more may be opened."""
@@ -77,7 +89,7 @@ class Pool:
             _drop(lane)
             raised = translated(error, self._name, 0)
             if status_of(error) in IN_USE and self._may_be_our_own():
-                raised = TransientError("another program has the file open")
+                raised = _InUseError("another program has the file open")
             raise raised from error
         except BaseException:
             _drop(lane)

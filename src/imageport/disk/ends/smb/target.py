@@ -154,6 +154,9 @@ class SmbTarget(TargetFile):
         _make_sparse(handle)
 
     def _rename(self, handle: Handle) -> None:
+        if self._overwrite:
+            # Samba would replace a file that another client has open.
+            self._require_free_name(handle.lane)
         handle.rename(self._path, replace=self._overwrite)
         # Samba forgets the attribute here, and would call every hole data.
         _make_sparse(handle)
