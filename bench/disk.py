@@ -66,7 +66,7 @@ def make_source(path: Path, gib: float) -> None:
                 file.write(bytes(4 * MIB))
 
 
-def discard(reader: DiskReader) -> None:
+def discard(reader: DiskReader, workers: int | None = None) -> None:
     """Read all data to nowhere, on several threads."""
 
     def start_worker() -> Callable[[tuple[int, int]], None]:
@@ -77,7 +77,7 @@ def discard(reader: DiskReader) -> None:
 
         return work
 
-    run_parallel(requests(reader), start_worker, default_workers())
+    run_parallel(requests(reader), start_worker, workers or default_workers())
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,11 @@ class TcpFaults:
         self.cut_after_sent: int | None = None
         """Cut once when this many bytes in all went to the peer."""
         self.cut_after_received: int | None = None
+        self.flip_sent_at: int | None = None
+        """Change a bit, once, in the packet that brings the bytes sent to this many."""
+        self.flip_received_at: int | None = None
+        self.listen: Callable[[bytes], object] = lambda data: None
+        """Hears what passes, in both directions."""
         self.flowing = threading.Event()
         self.flowing.set()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -316,7 +321,8 @@ class TcpFaults:
                 if self._passes_limit(len(data), upward):
                     self.cut()
                     return
-                target.sendall(data)
+                self.listen(data)
+                target.sendall(_flipped(data) if self._is_to_flip(upward) else data)
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -333,3 +339,14 @@ class TcpFaults:
                 over = limit is not None and self.received > limit
                 self.cut_after_received = None if over else limit
         return over
+
+    def _is_to_flip(self, upward: bool) -> bool:
+        with self._lock:
+            if upward and self.flip_sent_at is not None and self.sent >= self.flip_sent_at:
+                self.flip_sent_at = None
+                return True
+            limit = self.flip_received_at
+            if not upward and limit is not None and self.received >= limit:
+                self.flip_received_at = None
+                return True
+        return False

@@ -80,3 +80,13 @@ class UnsuitableError(RefusedError):
     remedy: ClassVar[str] = (
         "Check the address and the server's settings, or bring the file here by other means first."
     )
+
+
+class InsecureError(EndError):
+    """The data would travel less protected than was asked for."""
+
+    code: ClassVar[str] = "end.insecure"
+    sentence: ClassVar[str] = "{file} cannot be used safely: {detail}."
+    remedy: ClassVar[str] = (
+        "Turn encryption on at the server, or allow this end explicitly to do without."
+    )
