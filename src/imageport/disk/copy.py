@@ -134,17 +134,25 @@ class _Copy:
 
     def _gap(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         """The tasks of a range without data: what of it may not be zeros in the target."""
+        # Zeros that travel block by block are shared among the workers.
+        step = REQUEST if self._blocks is not None else self.target.size
+        for first, last in self._not_zeros(start, end):
+            for at in range(first // step * step, last, step):
+                begin = max(first, at)
+                yield begin, min(last, at + step) - begin, False
+
+    def _not_zeros(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """(start, end) of what may not be zeros in a range of the target."""
         if self.base is None:
             if start < end and self.write_zeros:
-                yield start, end - start, False
+                yield start, end
             return
         # Behind its end the target has zeros, in its last block, too.
         end = min(end, self.base.size)
         if start >= end:
             return
         for first, count in self.base.leaves.runs(start // BLOCK, -(-end // BLOCK)):
-            begin = max(start, first * BLOCK)
-            yield begin, min(end, (first + count) * BLOCK) - begin, False
+            yield max(start, first * BLOCK), min(end, (first + count) * BLOCK)
 
     def _start_worker(self) -> Callable[[tuple[int, int, bool]], None]:
         buffer = bytearray(REQUEST)

@@ -15,7 +15,7 @@ from imageport.disk.create import create_disk
 from imageport.disk.errors import UnsupportedError
 from imageport.disk.manifest import BLOCK, Manifest
 from imageport.disk.open import open_disk
-from imageport.disk.treehash import tree_hash
+from imageport.disk.treehash import REQUEST, tree_hash
 from imageport.model.target import DiskFormat
 
 SIZE = 8 * MIB + 512
@@ -242,6 +242,7 @@ def test_target_that_takes_whole_blocks(zeroed: bool, opened: Opener) -> None:
     assert target.data == content.ljust(target.size, b"\0")
     assert all(offset % BLOCK == 0 for offset, _ in target.written)
     assert bool(target.zeroes) is not zeroed
+    assert all(length <= REQUEST for _, length in target.zeroes)
 
 
 def test_whole_blocks_are_resumed_by_their_leaves(
