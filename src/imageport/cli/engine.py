@@ -29,3 +29,8 @@ def build(
 @app.callback()
 def engine() -> None:
     """The compositing engine's image."""
+
+
+def add_to(parent: typer.Typer) -> None:
+    """Add the commands."""
+    parent.add_typer(app, name="engine")

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.filesize import decimal
-from rich.table import Table
 
+from imageport.cli.copy import copy
 from imageport.cli.edge import FAILED, edge
-from imageport.cli.screen import OUT, print_json, reporter
+from imageport.cli.screen import OUT, print_facts, print_json, reporter
 from imageport.disk.base import data_bytes
 from imageport.disk.convert import convert as convert_file
 from imageport.disk.convert import format_of
@@ -23,7 +23,8 @@ from imageport.disk.open import open_disk
 from imageport.disk.treehash import Progress, tree_hash
 from imageport.model.target import DiskFormat
 
-app = typer.Typer(help="Disk images: look, convert, hash, compare.", no_args_is_help=True)
+app = typer.Typer(help="Disk images: look, convert, copy, hash, compare.", no_args_is_help=True)
+app.command("copy")(copy)
 
 Image = Annotated[Path, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -58,7 +59,7 @@ def info(file: Image, as_json: AsJson = False) -> None:
             ("Data", decimal(found["data"])),
             *(("Parent", name) for name in chain[1:]),
         ]
-        _print_facts(facts)
+        print_facts(facts)
 
 
 @app.command()
@@ -99,7 +100,7 @@ def convert(
             )
             return
         sizes = f"{decimal(done.virtual_size)} virtual, {decimal(done.file_size)} file"
-        _print_facts([("Wrote", f"{target}: {done.format}, {sizes}"), ("Content hash", root)])
+        print_facts([("Wrote", f"{target}: {done.format}, {sizes}"), ("Content hash", root)])
 
 
 @app.command("hash")
@@ -209,8 +210,6 @@ def _print_comparison(
         OUT.print(f"  and {len(found) - _SHOWN} more: --json lists them all")
 
 
-def _print_facts(facts: list[tuple[str, str]]) -> None:
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts:
-        table.add_row(f"[bold]{name}[/]", value)
-    OUT.print(table)
+def add_to(parent: typer.Typer) -> None:
+    """Add the commands."""
+    parent.add_typer(app, name="image")

@@ -21,6 +21,11 @@ Examples:
 """
 
 
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("inspect", help=HELP)(inspect)
+
+
 def inspect(
     file: Annotated[Path, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

@@ -37,3 +37,8 @@ def _show(as_json: bool, word: str, *, remove: bool) -> None:
         for each in found:
             OUT.print(f"{each.job}  {each.kind}  {each.name}", soft_wrap=True, highlight=False)
         OUT.print(f"{len(found)} {word}.")
+
+
+def add_to(parent: typer.Typer) -> None:
+    """Add the commands."""
+    parent.add_typer(app, name="leftovers")

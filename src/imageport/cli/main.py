@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
+import sys
 from types import FrameType
 from typing import NoReturn
 
 import typer
 
 from imageport import __version__
-from imageport.cli import doctor, engine, image, inspect, leftovers, migrate, proof
 
-app = typer.Typer(
-    name="imageport",
-    help="Moves the master image of a Windows or Linux machine to another platform, and proves "
-    "that it boots there.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("migrate", help=migrate.HELP)(migrate.migrate)
-app.command("inspect", help=inspect.HELP)(inspect.inspect)
-app.command("doctor", help=doctor.HELP)(doctor.doctor)
-app.add_typer(image.app, name="image")
-app.add_typer(engine.app, name="engine")
-app.add_typer(leftovers.app, name="leftovers")
-app.add_typer(proof.app, name="proof")
+_COMMANDS = ("migrate", "inspect", "image", "engine", "leftovers", "proof", "doctor")
+
+
+def application(*words: str) -> typer.Typer:
+    """The command line. Of all commands, only the one that `words` begin with is imported.
+
+    All together they take longer to import than many an image takes to convert.
+    """
+    app = typer.Typer(
+        name="imageport",
+        help="Moves the master image of a Windows or Linux machine to another platform, and "
+        "proves that it boots there.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        callback=_options,
+    )
+    for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:
+        importlib.import_module(f"imageport.cli.{name}").add_to(app)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -34,8 +40,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def main(
+def _options(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
@@ -50,7 +55,7 @@ def run() -> None:
     """Entry point. Ctrl-C, a polite kill and a terminal that is closed all clean up."""
     for number in _STOPPING:
         signal.signal(number, _interrupt)
-    app()
+    application(*sys.argv[1:])()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -29,6 +29,11 @@ Examples:
 """
 
 
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("migrate", help=HELP)(migrate)
+
+
 def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the command
     source: Annotated[Path, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2.")],
     to: Annotated[Target, typer.Option("--to", help="Where it is to boot.")],

@@ -49,3 +49,8 @@ def key() -> None:
     """Print the public key with which this installation signs."""
     with edge():
         OUT.print(public_key(), soft_wrap=True)
+
+
+def add_to(parent: typer.Typer) -> None:
+    """Add the commands."""
+    parent.add_typer(app, name="proof")

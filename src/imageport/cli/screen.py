@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from imageport.model.errors import ImageportError
 
@@ -23,6 +24,16 @@ _PLAIN_EVERY_SECONDS = 5.0
 def print_json(value: Any) -> None:
     """The one JSON document that a command with --json prints."""
     OUT.print_json(json.dumps(value, default=str))
+
+
+def print_facts(facts: list[tuple[str, str]]) -> None:
+    """Names and what they stand for, a line each."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for fact in facts:
+        table.add_row(*map(Text, fact))
+    OUT.print(table)
 
 
 def print_error(error: ImageportError, *, as_json: bool) -> None:

@@ -69,12 +69,20 @@ class NotVerified(ImageportError):
     remedy = "Something in the image undoes it at boot; look at the serial text that was kept."
 
 
+class CopyStopped(ImageportError):
+    """The user stopped a copy that can be gone on with."""
+
+    code = "copy.stopped"
+    sentence = "The copy to {target} was stopped."
+    remedy = "Run the command again: it goes on; with --drop, what was copied is removed instead."
+
+
 class OutputDiffers(ImageportError):
     """What was read back from the output is not what was written."""
 
     code = "job.output-differs"
     sentence = "{path} does not hold what was written to it (content hash {read}, not {written})."
-    remedy = "Check the storage below it; the output was removed."
+    remedy = "Check the storage below it, and do not use the output."
 
 
 class EngineLost(ImageportError):
@@ -99,8 +107,8 @@ class Interrupted(ImageportError):
     """The user stopped the command."""
 
     code = "job.interrupted"
-    sentence = "The migration was stopped."
-    remedy = "Everything that it had made was removed; run the command again to start afresh."
+    sentence = "The command was stopped."
+    remedy = "Everything that it had made was removed; run it again to start afresh."
 
 
 class Blocked(ImageportError):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imageport.disk.ends.open import is_local
+from imageport.disk.target import LocalTarget
+from imageport.jobs.copies import CopyFolder, unfinished_copies
 from imageport.jobs.folder import JobFolder, all_jobs
 from imageport.jobs.output import unfinished
 from imageport.platforms.base import Leftover
 from imageport.platforms.local import platform
+
+COPY = "unfinished-copy"
 
 
 def find_leftovers() -> list[Leftover]:
@@ -19,12 +24,16 @@ def find_leftovers() -> list[Leftover]:
         size = sum(path.stat().st_blocks * 512 for path in folder.path.rglob("*"))
         found.append(Leftover(folder.id, "files", str(folder.path), size))
         found += [Leftover(folder.id, "partial-output", str(path)) for path in _partial(folder)]
+    found += [Leftover(each.path.name, COPY, each.target) for each in _copies()]
     return found
 
 
 def remove_leftovers() -> list[Leftover]:
-    """Remove them; returns what was there."""
-    found = find_leftovers()
+    """Remove them; returns what was there.
+
+    A copy to another computer stays: `image copy --drop` with that end's credentials removes it.
+    """
+    found = [each for each in find_leftovers() if each.kind != COPY or is_local(each.name)]
     for job in {each.job for each in found}:
         platform.release(job)
     for folder in all_jobs():
@@ -32,7 +41,17 @@ def remove_leftovers() -> list[Leftover]:
             for path in _partial(folder):
                 path.unlink(missing_ok=True)
             folder.remove()
+    for copy in _copies():
+        if is_local(copy.target):
+            target = LocalTarget(Path(copy.target))
+            target.partial.unlink(missing_ok=True)
+            target.record.unlink(missing_ok=True)
+            copy.remove()
     return found
+
+
+def _copies() -> list[CopyFolder]:
+    return [folder for folder in unfinished_copies() if folder.begun]
 
 
 def _partial(folder: JobFolder) -> list[Path]:

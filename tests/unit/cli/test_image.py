@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from imageport.cli.main import app
+from imageport.cli.main import application
 
 MIB = 1024 * 1024
 SIZE = 9 * MIB + 512
@@ -27,7 +27,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 def run(*argv: str | Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, ["image", *map(str, argv)])
+    done = CliRunner().invoke(application(), ["image", *map(str, argv)])
     assert done.exit_code == code, done.output
     return done.stdout
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import ClassVar
 
 from imageport.disk.base import Extent, ExtentKind
 from imageport.disk.ends.errors import ChangedError, NotFoundError, PeerChecksumError
@@ -23,7 +22,7 @@ class GcsFile(RemoteFile):
     and the read that completes the object raises `PeerChecksumError` when it differs.
     """
 
-    workers: ClassVar[int] = 16
+    workers = 16
     """Each request takes the service tens of milliseconds before its first byte."""
 
     def __init__(

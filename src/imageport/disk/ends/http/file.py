@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from imageport.disk.base import KIB, Extent, ExtentKind
 from imageport.disk.ends.errors import (
@@ -69,7 +69,7 @@ class HttpFile(RemoteFile):
     is taken from the first and last 64 KiB.
     """
 
-    workers: ClassVar[int] = 8
+    workers = 8
 
     def __init__(  # noqa: PLR0913  # options, by keyword only
         self,
