@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.aws.process import LabProcess
 from tests.contract.ends.azurite import Azurite, StrictBlobs, azurite
+from tests.contract.ends.gcs.peer import Emulator
+from tests.contract.ends.samba import Samba
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,24 @@ def blobs(azure: Azurite) -> Iterator[StrictBlobs]:
     proxy = StrictBlobs("127.0.0.1", azure.port)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture(scope="session")
+def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
+    """A server that requires encryption."""
+    server = Samba(tmp_path_factory.mktemp("samba"), "smb encrypt = required")
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    with LabProcess(tmp_path_factory.mktemp("aws")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    made = Emulator(tmp_path_factory.mktemp("gcs"))
+    yield made
+    made.close()

@@ -44,14 +44,6 @@ NAME = "disk.raw"
 
 
 @pytest.fixture(scope="session")
-def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
-    """A server that requires encryption."""
-    server = Samba(tmp_path_factory.mktemp("samba"), "smb encrypt = required")
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="session")
 def signing_samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
     """A server that requires signatures and cannot encrypt."""
     options = ("smb encrypt = off", "server signing = mandatory")

@@ -58,14 +58,19 @@ def _smb_target(address: str, wish: Wish) -> Made:
 
 
 def _nbd_source(address: str, access: Access) -> DiskReader:
-    return NbdReader(NbdAddress.parse(address), NbdTls(ca=access.ca))
+    place = NbdAddress.parse(address)
+    return NbdReader(place, _nbd_tls(place, access))
 
 
 def _nbd_target(address: str, wish: Wish) -> Made:
     _only(address, wish)
-    size = wish.source.size
-    writer = NbdWriter(NbdAddress.parse(address), size, NbdTls(ca=wish.access.ca))
+    place = NbdAddress.parse(address)
+    writer = NbdWriter(place, wish.source.size, _nbd_tls(place, wish.access))
     return Made(writer, lambda: address)
+
+
+def _nbd_tls(place: NbdAddress, access: Access) -> NbdTls | None:
+    return NbdTls(ca=access.ca) if place.secure else None
 
 
 def _http_source(address: str, access: Access) -> DiskReader:
@@ -75,12 +80,10 @@ def _http_source(address: str, access: Access) -> DiskReader:
 
 def _blob_url(address: str, access: Access) -> str:
     place = address.partition("://")[2]
-    return f"{access.endpoint or 'https://'}{place}" if "?" not in place else _no_query(address)
-
-
-def _no_query(address: str) -> str:
-    detail = "a signature belongs into a credentials file"
-    raise AddressError(file=address.partition("?")[0], detail=detail)
+    if "?" in place:
+        detail = "a signature belongs into a credentials file"
+        raise AddressError(file=address.partition("?")[0], detail=detail)
+    return f"{access.endpoint.rstrip('/')}/{place}" if access.endpoint else f"https://{place}"
 
 
 def _blob_source(address: str, access: Access) -> DiskReader:

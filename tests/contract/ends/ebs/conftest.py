@@ -14,12 +14,6 @@ from tests.contract.ends.contract import make_disk
 from tests.contract.ends.ebs.case import DEFAULTS, EbsCase
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    with LabProcess(tmp_path_factory.mktemp("aws")) as process:
-        yield process
-
-
 @pytest.fixture
 def case(lab: LabProcess, tmp_path: Path) -> Iterator[EbsCase]:
     made = EbsCase(lab, tmp_path)

@@ -9,13 +9,6 @@ import pytest
 from tests.contract.ends.gcs.peer import Emulator, StrictGcs
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    made = Emulator(tmp_path_factory.mktemp("gcs"))
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def peer(emulator: Emulator) -> Iterator[StrictGcs]:
     emulator.wipe()
