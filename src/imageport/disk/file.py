@@ -141,7 +141,7 @@ class LocalFile(ImageFile):
         self.identity = (state.st_rdev, 0) if self.is_block_device else (state.st_dev, state.st_ino)
 
     def fileno(self) -> int:
-        """The descriptor, for calls such as `copy_file_range`."""
+        """The descriptor, for calls that share blocks."""
         return self._fd
 
     def close(self) -> None:

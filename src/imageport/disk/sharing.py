@@ -1,12 +1,10 @@
-"""Moving bytes from file to file inside the kernel, which shares them where it can.
-
-File systems with reflinks (XFS, btrfs) then store nothing twice; others copy, no slower than a
-write from memory.
-"""
+"""Letting two image files share blocks, where their file system can (XFS and btrfs)."""
 
 from __future__ import annotations
 
-import os
+import errno
+import fcntl
+import struct
 
 from imageport.disk.allocating import AllocatingWriter
 from imageport.disk.base import KIB, DiskReader, DiskWriter
@@ -17,10 +15,13 @@ from imageport.disk.target import LocalTarget
 
 ALIGNMENT = 4 * KIB
 """File systems share blocks of this size; what lies otherwise is written from memory."""
+_FICLONERANGE = 0x4020940D
+"""`_IOW(0x94, 13, struct file_clone_range)` of linux/fs.h; see ioctl_ficlonerange(2)."""
+_CLONE_RANGE = struct.Struct("=qQQQ")
 
 
-class KernelCopy:
-    """Copies ranges from one image file to another, as long as the kernel does it."""
+class Sharing:
+    """Shares ranges of a source's files with a target's, as long as the file system does it."""
 
     def __init__(self, source: DiskReader, target: DiskWriter) -> None:
         self._source = source if isinstance(source, MappedReader) else None
@@ -30,8 +31,8 @@ class KernelCopy:
         ):
             self._place, self._fd = target.place, target.file.fileno()
 
-    def copy(self, start: int, end: int) -> bool:
-        """Copy [start, end) of the disk; False when it has to be written instead."""
+    def share(self, start: int, end: int) -> bool:
+        """Share [start, end) of the disk; False when it has to be written instead."""
         if self._source is None or self._place is None:
             return False
         runs = [run for run in self._source.runs(start, end) if isinstance(run, Stored)]
@@ -43,24 +44,21 @@ class KernelCopy:
             if not isinstance(file, LocalFile) or file.patched:
                 return False
             for place, length in self._place(run.offset, run.length):
-                if not self._move(file.fileno(), position, place, length):
+                if not self._clone(file.fileno(), position, place, length):
                     return False
                 position += length
         return True
 
-    def _move(self, fd: int, position: int, place: int, length: int) -> bool:
-        done = 0
-        while done < length:
-            try:
-                got = os.copy_file_range(fd, self._fd, length - done, position + done, place + done)
-            except OSError:
-                # Another file system, a device, an old kernel, or a real error: then the write
-                # that follows meets it again and names it.
-                got = 0
-            if not got:
+    def _clone(self, fd: int, position: int, place: int, length: int) -> bool:
+        wish = _CLONE_RANGE.pack(fd, position, length, place)
+        try:
+            fcntl.ioctl(self._fd, _FICLONERANGE, wish)
+        except OSError as error:
+            # EINVAL: larger blocks than ours. Everything else stays as it is for the whole copy:
+            # another file system, a device, one that cannot share. What follows is a write.
+            if error.errno != errno.EINVAL:
                 self._source = None
-                return False
-            done += got
+            return False
         return True
 
 

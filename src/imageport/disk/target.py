@@ -97,7 +97,7 @@ class LocalTarget(TargetFile):
             raise self._unwritable(0, error) from error
 
     def fileno(self) -> int:
-        """The descriptor, for calls such as `copy_file_range`."""
+        """The descriptor, for calls that share blocks."""
         return self._fd
 
     def write(self, offset: int, data: bytes | memoryview) -> None:

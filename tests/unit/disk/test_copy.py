@@ -22,7 +22,7 @@ from imageport.disk.errors import (
 )
 from imageport.disk.manifest import BLOCK
 from imageport.disk.open import open_disk
-from imageport.disk.sharing import KernelCopy
+from imageport.disk.sharing import Sharing
 from imageport.disk.treehash import tree_hash
 from imageport.model.target import DiskFormat
 
@@ -178,7 +178,7 @@ def test_resume(
         original(offset, data)
 
     monkeypatch.setattr(target, "write", counted)
-    monkeypatch.setattr(KernelCopy, "copy", lambda self, start, end: False)
+    monkeypatch.setattr(Sharing, "share", lambda self, start, end: False)
     manifest = copy(source, target, journal=journal)
     with open_disk(path) as reader:
         assert tree_hash(reader).root == manifest.padded(reader.size).root
