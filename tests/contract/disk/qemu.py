@@ -105,6 +105,13 @@ def content(path: Path, driver: str) -> bytes:
     return data
 
 
+def assert_same(path: Path, driver: str, raw: Path) -> None:
+    """QEMU finds the content of a raw disk, and nothing but zeros behind it."""
+    argv = ["qemu-img", "compare", "-f", driver, "-F", "raw", str(path), str(raw)]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def read_all(reader: DiskReader, request: int = 3 * MIB + 512) -> bytes:
     """The disk's bytes as a reader gives them, in requests that are aligned to nothing."""
     data, buffer = bytearray(), bytearray(request)
