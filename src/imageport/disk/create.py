@@ -15,7 +15,7 @@ from imageport.disk.raw import RawWriter
 from imageport.disk.target import LocalTarget, TargetFile
 from imageport.disk.vhd.writer import DynamicVhdWriter, FixedVhdWriter
 from imageport.disk.vhdx.writer import VhdxWriter
-from imageport.disk.vmdk.writer import StreamVmdkWriter
+from imageport.disk.vmdk.writer import GRAIN, StreamVmdkWriter
 from imageport.model.target import DiskFormat
 
 _WRITERS: dict[DiskFormat, Callable[[TargetFile, int], DiskWriter]] = {
@@ -32,7 +32,7 @@ _STREAMS = frozenset({DiskFormat.VMDK})
 
 def granularity(format: DiskFormat) -> int:
     """Virtual sizes of the format are multiples of this many bytes."""
-    return MIB if format is DiskFormat.VHD_FIXED else SECTOR
+    return {DiskFormat.VHD_FIXED: MIB, DiskFormat.VMDK: GRAIN}.get(format, SECTOR)
 
 
 def create_disk(
