@@ -18,6 +18,7 @@ from imageport.disk.copy import copy
 from imageport.disk.create import create_disk, granularity
 from imageport.disk.gcp import GcpArchiveWriter
 from imageport.disk.open import open_disk
+from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import tree_hash
 from imageport.model.target import DiskFormat
 from tests.contract.disk import libyal, qemu
@@ -112,7 +113,7 @@ def _copy_and_read(source: Path, form: DiskFormat, disk: Path, folder: Path) -> 
 def test_archive_under_two_tars(name: str, source: Source, disk: Path, tmp_path: Path) -> None:
     archive = tmp_path / "image.tar.gz"
     with open_disk(source(name)) as reader:
-        manifest = copy(reader, GcpArchiveWriter(archive, reader))
+        manifest = copy(reader, GcpArchiveWriter(LocalTarget(archive), reader))
     qemu.run("tar", "--extract", "--sparse", "--file", archive, "--directory", tmp_path)
     unpacked = tmp_path / "disk.raw"
     qemu.assert_same(unpacked, "raw", disk)
