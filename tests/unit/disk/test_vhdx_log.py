@@ -76,9 +76,7 @@ def test_sequence_that_wraps_round_the_end(path: Path) -> None:
 
 def test_entries_of_an_older_log_are_ignored(path: Path) -> None:
     wrong = builders.log_entry(OWN, 9, 0, {3 * MIB: 4096}, MIB)
-    right = builders.log_entry(
-        LOG, 4, len(wrong), {3 * MIB: _table_sector(path, **MOVED)}, MIB
-    )
+    right = builders.log_entry(LOG, 4, len(wrong), {3 * MIB: _table_sector(path, **MOVED)}, MIB)
     _make(path, wrong + right)
     assert _read(path, 2 * MIB) == b"y" * 16
 

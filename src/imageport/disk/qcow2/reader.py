@@ -149,9 +149,8 @@ class Qcow2Reader(MappedReader):
         if refcounts > MAX_REFCOUNT_TABLE:
             raise self.corrupt("qcow2 header", 56, f"a refcount table of {refcounts} bytes")
         table = _table(self.file, header.refcount_offset, refcounts // 8, "refcount table")
-        for offset in table:
-            if offset:
-                self.file.require(offset & ~0x1FF, self._cluster, "refcount block")
+        for offset in filter(None, table):
+            self.file.require(offset & ~0x1FF, self._cluster, "refcount block")
         taken = Taken(self.file, self._cluster)
         taken.take(0)
         for index, entry in enumerate(self._l1):
@@ -171,7 +170,7 @@ class Qcow2Reader(MappedReader):
 
     def _check_overlap(self, table: array[int], taken: Taken) -> None:
         """No two entries have one cluster; compressed ones may share its bytes."""
-        for entry in islice(table, 0, None, self._entry_size // 8):
+        for entry in filter(None, islice(table, 0, None, self._entry_size // 8)):
             offset = entry & layout.OFFSET_MASK
             if offset and not entry & layout.COMPRESSED and offset < self.file.size:
                 self._take(offset, taken, "cluster")
