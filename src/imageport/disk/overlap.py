@@ -28,7 +28,7 @@ class Pieces:
     """What a table says where it lies, in units of `unit` bytes of the file, less than 2**32."""
 
     unit: int
-    starts: Iterable[int]
+    starts: array[int]
     length: int
     """Of each piece that begins at one of `starts`."""
     others: Mapping[int, int]
@@ -36,6 +36,10 @@ class Pieces:
 
     def require_apart(self, file: ImageFile, table: int) -> None:
         """Raise `CorruptError` for the table at byte `table` when two pieces overlap."""
+        if len(self.starts) * self.length > file.size // self.unit:
+            # Seen at once, where comparing millions of blocks would take its time.
+            detail = f"{len(self.starts)} blocks of {self.length * self.unit} bytes overlap"
+            raise corrupt(file, "block allocation table", table, detail)
         before, end = 0, 0
         for start in _sorted(chain(self.others, self.starts)):
             if start < end:

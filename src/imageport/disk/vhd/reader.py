@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator
-from itertools import chain, islice
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -190,13 +189,12 @@ class DynamicVhdReader(MappedReader):
             header_offset // SECTOR: HEADER_SIZE // SECTOR,
             header.table_offset // SECTOR: -(-len(table) * table.itemsize // SECTOR),
         }
-        used = (entry for entry in islice(table, len(table) - 1) if entry != UNUSED_BLOCK)
-        last = (table[-1],) if table[-1] != UNUSED_BLOCK else ()
-        if last and last[0] not in others:
+        used = array("I", (entry for entry in table if entry != UNUSED_BLOCK))
+        if table[-1] != UNUSED_BLOCK and table[-1] not in others:
             # The last block is stored as far as the disk needs it.
             rest = self.size - (len(table) - 1) * self._block
-            others[last[0]], last = -(-(self._bitmap_size + rest) // SECTOR), ()
-        pieces = Pieces(SECTOR, chain(used, last), sectors, others)
+            others[used.pop()] = -(-(self._bitmap_size + rest) // SECTOR)
+        pieces = Pieces(SECTOR, used, sectors, others)
         pieces.require_apart(self.file, header.table_offset)
 
 
