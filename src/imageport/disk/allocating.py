@@ -122,6 +122,11 @@ class AllocatingWriter(ABC):
         """See `TargetFile.workers`."""
         return self.file.workers
 
+    def allocate(self, block: int) -> None:
+        """Give the block a place, where it reads as zeros, unless it has one."""
+        with self._lock:
+            self._allocated(block)
+
     def write(self, offset: int, data: memoryview) -> None:
         """See `DiskWriter.write`."""
         done = 0

@@ -28,16 +28,27 @@ class Disk(Protocol):
 def content(path: Path, form: DiskFormat, parents: Sequence[Path] = ()) -> bytes:
     """The disk's bytes; `parents` are the other files of its chain, nearest first."""
     with ExitStack() as stack:
-        disk = below = _opened(path, form, stack)
-        for name in parents:
-            parent = _opened(name, form, stack)
-            below.set_parent(parent)
-            below = parent
+        disk = _chain(path, form, parents, stack)
         size = disk.get_media_size()
         parts = []
         for at in range(0, size, REQUEST):
             parts.append(disk.read_buffer_at_offset(min(REQUEST, size - at), at))
         return b"".join(parts)
+
+
+def read(path: Path, form: DiskFormat, parents: Sequence[Path], offset: int, size: int) -> bytes:
+    """`size` bytes of a chain's content at `offset`."""
+    with ExitStack() as stack:
+        return _chain(path, form, parents, stack).read_buffer_at_offset(size, offset)
+
+
+def _chain(path: Path, form: DiskFormat, parents: Sequence[Path], stack: ExitStack) -> Disk:
+    disk = below = _opened(path, form, stack)
+    for name in parents:
+        parent = _opened(name, form, stack)
+        below.set_parent(parent)
+        below = parent
+    return disk
 
 
 def _opened(path: Path, form: DiskFormat, stack: ExitStack) -> Disk:

@@ -59,7 +59,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Source:
     return get
 
 
-@pytest.mark.parametrize("form", list(DiskFormat))
+@pytest.mark.parametrize("form", list(DRIVERS))
 @pytest.mark.parametrize("name", SOURCES)
 def test_content_under_three_readers(
     form: DiskFormat, name: str, source: Source, disk: Path, tmp_path: Path
@@ -67,7 +67,7 @@ def test_content_under_three_readers(
     _copy_and_read(source(name), form, disk, tmp_path)
 
 
-@pytest.mark.parametrize("form", list(DiskFormat))
+@pytest.mark.parametrize("form", list(DRIVERS))
 def test_disk_of_several_tables(form: DiskFormat, tmp_path: Path) -> None:
     path = tmp_path / "large.raw"
     qemu.make_pieces(path, LARGE)

@@ -49,8 +49,8 @@ class VhdxReader(MappedReader):
         super().__init__(file, parameters.size)
         self.identity = parameters.data_write_id
         self._block = parameters.block_size
-        self._sector = parameters.sector_size
-        self._chunk_ratio = SECTORS_PER_BITMAP_BLOCK * self._sector // self._block
+        self.sector_size = parameters.sector_size
+        self._chunk_ratio = SECTORS_PER_BITMAP_BLOCK * self.sector_size // self._block
         self._differencing = parameters.parent is not None
         self._table = self._read_table(parameters)
         self._check_table()
@@ -88,7 +88,9 @@ class VhdxReader(MappedReader):
             yield Stored(start, stop - start, self.file, position + skip)
         elif state == BlockState.PARTIALLY_PRESENT and position and self._differencing:
             bitmap = self._bitmaps.get(number, self._read_bitmap)
-            runs = bit_runs(bitmap, skip, skip + stop - start, msb_first=False, sector=self._sector)
+            runs = bit_runs(
+                bitmap, skip, skip + stop - start, msb_first=False, sector=self.sector_size
+            )
             for at, length, present in runs:
                 offset = start - skip + at
                 if present:
@@ -104,7 +106,7 @@ class VhdxReader(MappedReader):
         entry = self._table[(chunk + 1) * self._chunk_ratio + chunk]
         if entry_state(entry) != BlockState.FULLY_PRESENT:
             raise self._bad_entry(f"block {number} needs a sector bitmap that is not present")
-        length = self._block // self._sector // 8
+        length = self._block // self.sector_size // 8
         return self.file.read(entry_offset(entry) + within * length, length, "sector bitmap")
 
     def _read_table(self, parameters: Parameters) -> array[int]:
