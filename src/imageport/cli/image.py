@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from imageport.cli.copy import copy
 from imageport.cli.edge import FAILED, edge
 from imageport.cli.screen import OUT, print_facts, print_json, reporter
-from imageport.disk.base import data_bytes
+from imageport.disk.base import MIB, data_bytes
 from imageport.disk.convert import convert as convert_file
 from imageport.disk.convert import format_of
 from imageport.disk.difference import Difference, differences, first_byte
@@ -74,6 +74,10 @@ def convert(
             "streamOptimized, tar.gz is Google Cloud's archive.",
         ),
     ] = None,
+    block_size: Annotated[
+        int | None,
+        typer.Option(metavar="MIB", help="Of a VHDX: a power of two from 1 to 256; 2 otherwise."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write an image anew in another format. A failure leaves nothing behind.
@@ -85,7 +89,8 @@ def convert(
     with edge(as_json=as_json):
         wanted = form or format_of(str(target))
         with _progress("convert", f"Write {target.name} ({wanted})") as progress:
-            done = convert_file(source, target, wanted, progress=progress)
+            block = block_size and block_size * MIB
+            done = convert_file(source, target, wanted, progress=progress, block_size=block)
         root = done.content.root.hex()
         if as_json:
             print_json(

@@ -122,6 +122,11 @@ class AllocatingWriter(ABC):
         """See `TargetFile.workers`."""
         return self.file.workers
 
+    def allocate(self, block: int) -> None:
+        """Give the block a place, where it reads as zeros, unless it has one."""
+        with self._lock:
+            self._allocated(block)
+
     def write(self, offset: int, data: memoryview) -> None:
         """See `DiskWriter.write`."""
         done = 0
@@ -202,9 +207,15 @@ class AllocatingWriter(ABC):
     def _load_record(self) -> None:
         if not self.file.record.exists():
             return
-        data = self.file.record.read_bytes()
-        # A record that was cut in the middle ends the list: its block was never trusted.
-        for block, position in _RECORD.iter_unpack(data[: len(data) // 16 * 16]):
-            if block * self.block < self.size and position >= self.next:
+        with open(self.file.record, "r+b") as record:
+            sound = 0
+            while len(entry := record.read(_RECORD.size)) == _RECORD.size:
+                block, position = _RECORD.unpack(entry)
+                # Blocks lie one behind the other: what says otherwise was cut or damaged, and
+                # ends the list. The blocks behind it are not found and so not trusted.
+                if block * self.block >= self.size or position != self.next:
+                    break
                 self.positions[block] = position
-                self.next = position + self.stride
+                self.next += self.stride
+                sound += _RECORD.size
+            record.truncate(sound)

@@ -107,7 +107,7 @@ class DiskWriter(Protocol):
     def ordered(self) -> bool:
         """True for a stream: calls must cover the disk once, each starting where one ended.
 
-        A call whose predecessor has not ended waits for it. Ranges begin at multiples of 64 KiB.
+        A call whose predecessor has not ended waits for it. Data begins at multiples of 64 KiB.
         """
 
     def write(self, offset: int, data: memoryview) -> None:

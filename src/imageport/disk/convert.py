@@ -44,16 +44,20 @@ def format_of(name: str) -> DiskFormat:
     raise FormatUnknownError(file=name, suffixes=", ".join(_BY_SUFFIX))
 
 
-def convert(
+def convert(  # noqa: PLR0913  # the last three are options, by keyword only
     source: Path,
     target: Path,
     format: DiskFormat,
     *,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    block_size: int | None = None,
 ) -> Converted:
-    """Write `source` anew as `target`. A failure leaves nothing behind. Raises `DiskError`."""
+    """Write `source` anew as `target`. A failure leaves nothing behind. Raises `DiskError`.
+
+    `block_size` is that of a VHDX, see `create_disk`.
+    """
     with open_disk(source) as reader:
-        writer = create_for(reader, target, format)
+        writer = create_for(reader, target, format, block_size=block_size)
         content = copy(reader, writer, progress=progress, cancel=cancel)
     return Converted(format, writer.size, target.stat().st_size, content)

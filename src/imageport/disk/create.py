@@ -15,7 +15,7 @@ from imageport.disk.raw import RawWriter
 from imageport.disk.target import LocalTarget, TargetFile
 from imageport.disk.vhd.writer import DynamicVhdWriter, FixedVhdWriter
 from imageport.disk.vhdx.writer import VhdxWriter
-from imageport.disk.vmdk.writer import StreamVmdkWriter
+from imageport.disk.vmdk.writer import GRAIN, StreamVmdkWriter
 from imageport.model.target import DiskFormat
 
 _WRITERS: dict[DiskFormat, Callable[[TargetFile, int], DiskWriter]] = {
@@ -32,11 +32,16 @@ _STREAMS = frozenset({DiskFormat.VMDK})
 
 def granularity(format: DiskFormat) -> int:
     """Virtual sizes of the format are multiples of this many bytes."""
-    return MIB if format is DiskFormat.VHD_FIXED else SECTOR
+    return {DiskFormat.VHD_FIXED: MIB, DiskFormat.VMDK: GRAIN}.get(format, SECTOR)
 
 
 def create_disk(
-    place: Path | TargetFile, format: DiskFormat, size: int, *, resume: bool = False
+    place: Path | TargetFile,
+    format: DiskFormat,
+    size: int,
+    *,
+    resume: bool = False,
+    block_size: int | None = None,
 ) -> DiskWriter:
     """Create a disk for at least `size` bytes, rounded up to what the format allows.
 
@@ -44,9 +49,12 @@ def create_disk(
 
     A block device takes a raw disk; it is written to in place, with nothing to roll back. A file is
     `PATH.partial` until it is finished. With `resume`, one that an earlier process left
-    behind (see `copy`) is gone on with where the format allows it. A VHDX of another block size
-    than the default is made with `VhdxWriter` itself. Raises `DiskError`.
+    behind (see `copy`) is gone on with where the format allows it. `block_size` is for VHDX alone:
+    bytes, a power of two from 1 to 256 MiB; small blocks keep the file small. Raises `DiskError`.
     """
+    if block_size is not None and format is not DiskFormat.VHDX:
+        name = str(place) if isinstance(place, Path) else place.name
+        raise UnsupportedError(file=name, feature=f"a choice of block size in {format}")
     if isinstance(place, Path):
         if place.is_block_device():
             return _open_device(place, format, size)
@@ -55,20 +63,28 @@ def create_disk(
     if format not in _WRITERS:
         feature = f"writing {format} without knowing what will be written"
         raise UnsupportedError(file=place.name, feature=feature)
-    return _WRITERS[format](place, -(-size // unit) * unit)
+    size = -(-size // unit) * unit
+    if block_size is not None:
+        return VhdxWriter(place, size, block_size=block_size)
+    return _WRITERS[format](place, size)
 
 
 def create_for(
-    source: DiskReader, place: Path | TargetFile, format: DiskFormat, *, resume: bool = False
+    source: DiskReader,
+    place: Path | TargetFile,
+    format: DiskFormat,
+    *,
+    resume: bool = False,
+    block_size: int | None = None,
 ) -> DiskWriter:
     """Create a disk to copy `source` to; also of formats that must know beforehand what comes.
 
     See `create_disk`.
     """
-    if format is DiskFormat.TAR_GZ:
+    if format is DiskFormat.TAR_GZ and block_size is None:
         target = LocalTarget(place) if isinstance(place, Path) else place
         return GcpArchiveWriter(target, source)
-    return create_disk(place, format, source.size, resume=resume)
+    return create_disk(place, format, source.size, resume=resume, block_size=block_size)
 
 
 def open_in_place(path: Path) -> InPlaceWriter:

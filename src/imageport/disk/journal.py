@@ -25,7 +25,7 @@ class Journal:
         self.path = path
         self._line = json.dumps(header, sort_keys=True).encode() + b"\n"
         try:
-            self.resumes = path.exists() and path.read_bytes()[: len(self._line)] == self._line
+            self.resumes = self._begins_alike()
             self._file = open(path, "r+b" if self.resumes else "w+b")  # noqa: SIM115  # kept open
             if not self.resumes:
                 self._file.write(self._line)
@@ -59,6 +59,13 @@ class Journal:
         self.close()
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
+
+    def _begins_alike(self) -> bool:
+        try:
+            with open(self.path, "rb") as file:
+                return file.read(len(self._line)) == self._line
+        except FileNotFoundError:
+            return False
 
     def _flush(self) -> None:
         self._file.flush()

@@ -9,12 +9,12 @@ sparse its file is.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from imageport.disk.base import KIB
 from imageport.disk.errors import ManifestError, UnreadableError, UnwritableError
@@ -26,8 +26,11 @@ DIGEST = 32
 ZERO_LEAF = hashlib.sha256(bytes(BLOCK)).digest()
 
 _MAGIC = b"imageport-tree-hash-1\n"
-_MAX_HEADER = 64 * 1024 * KIB
-_PAGE = 1024
+_HEADER = struct.Struct("<QI32s")
+"""Bytes of the disk and of a block, and the root; then come the runs."""
+_RUN = struct.Struct("<QQ")
+"""First and number of leaves, which follow; what lies between the runs are zero leaves."""
+_PAGE = 64
 """Leaves that are kept together; a page whose leaves are all zero leaves is not kept."""
 _ZERO_PAGE = ZERO_LEAF * _PAGE
 
@@ -121,13 +124,12 @@ class Manifest:
 
         Raises `UnwritableError`.
         """
-        runs = list(self.leaves.runs())
-        header = {"size": self.size, "block": BLOCK, "root": self.root.hex(), "runs": runs}
         partial = path.with_name(path.name + ".partial")
         try:
             with open(partial, "wb") as file:
-                file.write(_MAGIC + json.dumps(header).encode() + b"\n")
-                for first, count in runs:
+                file.write(_MAGIC + _HEADER.pack(self.size, BLOCK, self.root))
+                for first, count in self.leaves.runs():
+                    file.write(_RUN.pack(first, count))
                     file.writelines(self.leaves[index] for index in range(first, first + count))
                 file.flush()
                 os.fsync(file.fileno())
@@ -141,18 +143,12 @@ class Manifest:
         """Read a manifest. Raises `ManifestError` unless it is whole and its root is right."""
         try:
             with open(path, "rb") as file:
-                magic, line, digests = file.readline(64), file.readline(_MAX_HEADER), file.read()
+                size, root, leaves = _read(file)
         except OSError as error:
             detail = error.strerror or type(error).__name__
             raise UnreadableError(file=str(path), offset=0, detail=detail) from error
-        if magic != _MAGIC:
-            raise ManifestError(file=str(path), detail="it has not the form of one")
-        try:
-            size, root, leaves = _decoded(line, digests)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ManifestError(
-                file=str(path), detail=f"its header is damaged ({error})"
-            ) from error
+        except ValueError as error:
+            raise ManifestError(file=str(path), detail=str(error)) from error
         if leaves.root() != root:
             raise ManifestError(file=str(path), detail="its root is not that of its leaves")
         return cls(size, leaves, root)
@@ -168,26 +164,28 @@ def is_manifest(path: Path) -> bool:
         raise UnreadableError(file=str(path), offset=0, detail=detail) from error
 
 
-def _decoded(line: bytes, digests: bytes) -> tuple[int, bytes, Leaves]:
-    header = json.loads(line)
-    size = int(header["size"])
-    if not 0 < size <= MAX_SIZE or header["block"] != BLOCK:
-        raise ValueError("size or block size")
+def _read(file: BinaryIO) -> tuple[int, bytes, Leaves]:
+    """Size, root and leaves of a manifest. Raises `ValueError` saying what is wrong, and where."""
+    head = file.read(len(_MAGIC) + _HEADER.size)
+    if len(head) < len(_MAGIC) + _HEADER.size or not head.startswith(_MAGIC):
+        raise ValueError("it has not the form of one")
+    size, block, root = _HEADER.unpack_from(head, len(_MAGIC))
+    if not 0 < size <= MAX_SIZE or block != BLOCK:
+        raise ValueError(f"a disk of {size} bytes in blocks of {block} at byte {len(_MAGIC)}")
     leaves = Leaves(-(-size // BLOCK))
-    at = end = 0
-    for first, count in header["runs"]:
+    end = 0
+    while run := file.read(_RUN.size):
+        at = file.tell() - len(run)
+        first, count = _RUN.unpack(run) if len(run) == _RUN.size else (0, 0)
         if not end <= first < first + count <= leaves.count:
-            raise ValueError("runs out of order")
+            raise ValueError(f"the run at byte {at} is out of order")
         end = first + count
         for index in range(first, end):
-            leaf = digests[at : at + DIGEST]
+            leaf = file.read(DIGEST)
             if len(leaf) != DIGEST:
-                raise ValueError("leaves are missing")
+                raise ValueError(f"leaves of the run at byte {at} are missing")
             leaves[index] = leaf
-            at += DIGEST
-    if at != len(digests):
-        raise ValueError("leaves are left over")
-    return size, bytes.fromhex(header["root"]), leaves
+    return size, root, leaves
 
 
 def compare(old: Manifest, new: Manifest) -> Iterator[int]:

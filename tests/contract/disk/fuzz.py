@@ -1,5 +1,6 @@
-"""Mutates one image again and again in a process of bounded memory; every outcome but a `DiskError`
-or a read is a failure. Run as `python -m tests.contract.disk.fuzz IMAGE SEED SECONDS`.
+"""Damages one image, manifest or journal again and again in a process of bounded memory; every
+outcome but a `DiskError` that says where, or the right content, is a failure. Run as
+`python -m tests.contract.disk.fuzz disk|manifest|journal FILE SEED SECONDS [CASE]`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,28 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from imageport.disk.base import ExtentKind
-from imageport.disk.errors import DiskError
-from imageport.disk.mapped import MappedReader
+from imageport.disk.copy import copy
+from imageport.disk.create import create_disk
+from imageport.disk.errors import CorruptError, DiskError, TruncatedError
+from imageport.disk.manifest import Manifest
 from imageport.disk.open import open_disk
+from imageport.disk.treehash import tree_hash
+from imageport.model.target import DiskFormat
+from tests.contract.disk.mutant import Mutant
 
 MIB = 1024 * 1024
 MEMORY = 256 * MIB
 CASE_SECONDS = 10
-INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
+FUZZ_FORMAT = DiskFormat.VHDX
+"""Of the copies whose journals are damaged."""
+
+
+class Stuck(BaseException):
+    """A case took too long. No `Exception`, so that nothing mistakes it for an error of a file."""
 
 
 def _bound_memory() -> None:
@@ -29,65 +41,99 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _places(data: bytes) -> list[int]:
-    """Offsets of metadata: bytes in 512-byte sectors that are not mostly noise, and both ends."""
-    places = []
-    for start in range(0, len(data), 512):
-        sector = data[start : start + 512]
-        if any(sector) and len(set(sector)) < 150:
-            places += [start + at for at, byte in enumerate(sector) if byte]
-    return places or [0]
-
-
-def _mutate(data: bytearray, places: list[int], source: random.Random) -> None:
-    for _ in range(source.choice((1, 1, 2, 4, 16))):
-        at = source.choice(places[:4096] if source.random() < 0.7 else places)
-        at = min(max(0, at + source.randrange(-4, 5)), len(data) - 1)
-        match source.randrange(4):
-            case 0:
-                data[at] ^= 1 << source.randrange(8)
-            case 1:
-                data[at] = source.choice(INTERESTING)
-            case 2:
-                width = source.choice((2, 4, 8))
-                data[at : at + width] = source.choice((b"\xff", b"\0")) * width
-            case 3:
-                other = source.choice(places)
-                data[at : at + 8] = data[other : other + 8]
-    if source.random() < 0.1:
-        del data[source.randrange(len(data)) :]
-
-
-def _exercise(reader: MappedReader) -> None:
+def read_disk(path: Path) -> None:
+    """Look at the whole map of a disk, and at the start of its first pieces of data."""
     buffer = bytearray(64 * 1024)
-    for count, extent in enumerate(reader.extents()):
-        if count < 50 and extent.kind is ExtentKind.DATA:
-            reader.read_into(extent.offset, buffer)
+    with open_disk(path) as reader:
+        for count, extent in enumerate(reader.extents()):
+            if count < 50 and extent.kind is ExtentKind.DATA:
+                reader.read_into(extent.offset, buffer)
 
 
-def main(image: str, seed: str, seconds: str) -> None:
-    original = Path(image)
-    pristine = original.read_bytes()
-    places = _places(pristine)
-    mutant = original.with_name("mutant" + original.suffix)
-    source = random.Random(seed)
+def read_manifest(path: Path) -> None:
+    """A manifest that is read is one whose root is right."""
+    manifest = Manifest.load(path)
+    assert manifest.leaves.root() == manifest.root
+
+
+def resume_copy(path: Path) -> None:
+    """A copy is gone on with; whatever its journal says, the content is right at the end."""
+    folder = path.parent
+    target, expected = folder / "out.img", Manifest.load(folder / "expected.manifest")
+    with open_disk(folder / "source.raw") as reader:
+        writer = create_disk(target, FUZZ_FORMAT, reader.size, resume=True)
+        copy(reader, writer, workers=1, journal=folder / "journal")
+    with open_disk(target) as reader:
+        assert tree_hash(reader, workers=1).root == expected.root
+
+
+def _assert_clear(error: DiskError, names: set[str]) -> None:
+    """The error names one of the files; of damage also the structure and the offset."""
+    data = error.as_dict()["data"]
+    assert isinstance(data, dict)
+    assert data["file"] in names, data
+    if isinstance(error, CorruptError | TruncatedError):
+        assert data["structure"]
+        assert data["offset"] >= 0
+
+
+PARSERS: dict[str, Callable[[Path], None]] = {
+    "disk": read_disk,
+    "manifest": read_manifest,
+    "journal": resume_copy,
+}
+
+
+def _stop(*_: object) -> None:
+    raise Stuck
+
+
+class _Folder:
+    """The files beside the one that is read, as they were."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._contents = {path: path.read_bytes() for path in folder.iterdir()}
+
+    def restore(self) -> None:
+        for path in self._folder.iterdir():
+            if path not in self._contents:
+                path.unlink()
+        for path, content in self._contents.items():
+            if not path.exists() or path.suffix != ".raw":
+                path.write_bytes(content)
+
+
+def main(parser: str, image: str, seed: str, seconds: str, only: str = "") -> None:
+    path, parse = Path(image), PARSERS[parser]
+    files = sorted(other for other in path.parent.iterdir() if other.suffix != ".raw")
+    before = _Folder(path.parent) if parser == "journal" else None
+    mutants = [Mutant(file) for file in files if parser == "disk" or file == path]
+    names = {str(file) for file in path.parent.iterdir()} | {str(path.parent / "out.img")}
+    signal.signal(signal.SIGALRM, _stop)
     _bound_memory()
     deadline = time.monotonic() + float(seconds)
     cases = refused = 0
     while time.monotonic() < deadline:
-        data = bytearray(pristine)
-        _mutate(data, places, source)
-        mutant.write_bytes(data)
+        number = int(only) if only else cases
+        source = random.Random(f"{seed} {number}")
+        mutant = source.choice(mutants).damage(source)
         signal.alarm(CASE_SECONDS)
         try:
-            with open_disk(mutant) as reader:
-                _exercise(reader)
+            parse(path)
         except DiskError as error:
-            error.as_dict()
+            _assert_clear(error, names)
             refused += 1
+        except BaseException:
+            print(f"case {number} of {mutant.path.name}", file=sys.stderr)
+            raise
+        signal.alarm(0)
+        mutant.mend()
+        if before is not None:
+            before.restore()
         cases += 1
-    signal.alarm(0)
-    mutant.unlink()
+        if only:
+            break
     print(f"{cases} cases, {refused} refused")
 
 

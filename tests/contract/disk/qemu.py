@@ -80,6 +80,18 @@ def make_sample(path: Path, seed: int = 7, size: int = SAMPLE_SIZE) -> None:
         file.write(b"the end!" * 64)
 
 
+def make_pieces(path: Path, size: int) -> None:
+    """A small raw disk of a few pieces of data, in more blocks than one."""
+    source = random.Random(5)
+    with open(path, "wb") as file:
+        file.truncate(size)
+        for at in (0, 2 * MIB - 512, 3 * MIB + 70_144, size - 3 * MIB - 65_536):
+            file.seek(at)
+            file.write(source.randbytes(100 * 512) + b"imageport" * 9000)
+        file.seek(size - 512)
+        file.write(b"the end!" * 64)
+
+
 def make(kind: Kind, source: Path, folder: Path) -> Path:
     """Convert a raw disk to `kind` in `folder`."""
     target = folder / f"{kind.name}.{kind.suffix}"
@@ -103,6 +115,13 @@ def content(path: Path, driver: str) -> bytes:
     data = raw.read_bytes()
     raw.unlink()
     return data
+
+
+def assert_same(path: Path, driver: str, raw: Path) -> None:
+    """QEMU finds the content of a raw disk, and nothing but zeros behind it."""
+    argv = ["qemu-img", "compare", "-f", driver, "-F", "raw", str(path), str(raw)]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def read_all(reader: DiskReader, request: int = 3 * MIB + 512) -> bytes:

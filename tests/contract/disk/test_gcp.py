@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 from pathlib import Path
@@ -68,3 +69,33 @@ def test_source_that_grew_data(tmp_path: Path) -> None:
         with pytest.raises(UnwritableError):
             copy(reader, target)
     assert not archive.exists()
+
+
+def test_fields_of_the_header(tmp_path: Path) -> None:
+    """As `tar --format=oldgnu --sparse` has them (GNU tar manual, "Old GNU Format")."""
+    path, archive = tmp_path / "source.img", tmp_path / "image.tar.gz"
+    starts = [number * 64 * qemu.MIB for number in range(12)]
+    with open(path, "wb") as file:
+        file.truncate(GIB - qemu.MIB)
+        for start in starts:
+            file.seek(start)
+            file.write(b"piece of data" * 1000)
+    with open_disk(path) as reader:
+        copy(reader, GcpArchiveWriter(LocalTarget(archive), reader))
+    plain = gzip.decompress(archive.read_bytes())
+    head, extension = plain[:512], plain[512:1024]
+    assert head[:100].rstrip(b"\0") == b"disk.raw"
+    assert head[156:157] == b"S"
+    assert head[257:265] == b"ustar  \0"
+    assert int(head[148:154], 8) == sum(head[:148]) + 8 * 32 + sum(head[156:])
+    assert int(head[483:494], 8) == GIB, "whole GiB"
+    assert head[482] == 1
+    assert extension[504] == 0
+    entries = head[386:482] + extension[: 9 * 24]
+    pairs = [entries[at : at + 24] for at in range(0, len(entries), 24)]
+    ranges = [(int(pair[:11], 8), int(pair[12:23], 8)) for pair in pairs]
+    assert [start for start, _ in ranges[:-1]] == starts
+    assert ranges[-1] == (GIB, 0), "the end of the disk"
+    assert int(head[124:135], 8) == sum(length for _, length in ranges)
+    assert not any(extension[9 * 24 : 504])
+    assert len(plain) % (20 * 512) == 0

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from imageport.disk.copy import copy
+from imageport.disk.create import create_disk
 from imageport.disk.errors import (
     BackingMissingError,
     BackingRefusedError,
@@ -18,6 +20,7 @@ from imageport.disk.errors import (
 )
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
+from imageport.model.target import DiskFormat
 from tests.contract.disk import qemu
 
 Image = Callable[[str], Path]
@@ -76,6 +79,19 @@ def test_after_many_small_writes(driver: str, options: str, seed: int, tmp_path:
     with open_disk(path) as reader:
         assert qemu.digest(qemu.read_all(reader)) == qemu.digest(expected)
         qemu.assert_extents_hold(reader, expected)
+
+
+def test_stream_with_and_without_a_footer(image: Image, sample: Path, tmp_path: Path) -> None:
+    """QEMU's header has the grain directory; ours says that the footer has it, as VMware's does."""
+    ours = tmp_path / "ours.vmdk"
+    with open_disk(sample) as reader:
+        copy(reader, create_disk(ours, DiskFormat.VMDK, reader.size))
+    expected = sample.read_bytes()
+    for path, in_footer in ((image("vmdk-stream"), False), (ours, True)):
+        (directory,) = struct.unpack_from("<Q", path.read_bytes(), 56)
+        assert (directory == 2**64 - 1) is in_footer
+        with open_disk(path) as reader:
+            assert qemu.read_all(reader)[: len(expected)] == expected
 
 
 @pytest.mark.parametrize("base", ["raw", "vhd-dynamic", "vhd-fixed", "vhdx-1m", "vmdk-sparse",

@@ -12,12 +12,10 @@ import pytest
 
 from imageport.disk.base import DiskWriter
 from imageport.disk.copy import copy
-from imageport.disk.create import create_disk, granularity
+from imageport.disk.create import create_disk, create_for, granularity
 from imageport.disk.errors import TargetExistsError, UnsupportedError
 from imageport.disk.open import open_disk
-from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import tree_hash
-from imageport.disk.vhdx.writer import VhdxWriter
 from imageport.model.target import DiskFormat
 from tests.contract.disk import qemu
 
@@ -107,10 +105,24 @@ def test_qemu_can_write_to_it(form: DiskFormat, image: Image, tmp_path: Path) ->
 def test_vhdx_block_sizes(block_size: int, sample: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.vhdx"
     with open_disk(sample) as reader:
-        copy(reader, VhdxWriter(LocalTarget(target), reader.size, block_size=block_size))
+        copy(reader, create_for(reader, target, DiskFormat.VHDX, block_size=block_size))
     assert qemu.digest(qemu.content(target, "vhdx")) == qemu.digest(sample.read_bytes())
     said = json.loads(qemu.run("qemu-img", "info", "--output=json", target))
     assert said["cluster-size"] == block_size
+
+
+@pytest.mark.parametrize("block_size", [0, 512, 3 * qemu.MIB, 512 * qemu.MIB])
+def test_vhdx_block_sizes_that_are_refused(block_size: int, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError):
+        create_disk(tmp_path / "out.vhdx", DiskFormat.VHDX, qemu.MIB, block_size=block_size)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", [form for form in DiskFormat if form is not DiskFormat.VHDX])
+def test_block_size_of_other_formats(form: DiskFormat, sample: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError), open_disk(sample) as reader:
+        create_for(reader, tmp_path / "out", form, block_size=2 * qemu.MIB)
+    assert not list(tmp_path.iterdir())
 
 
 def test_fixed_vhd_is_as_azure_wants_it(sample: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from imageport.cli.main import application
 
 MIB = 1024 * 1024
-SIZE = 9 * MIB + 512
+SIZE = 9 * MIB + 64 * 1024
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def said(*argv: str | Path, code: int = 0) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize("name", ["a.vhd", "a.vhdx", "a.vmdk", "a.qcow2", "a.img"])
+@pytest.mark.parametrize("name", ["a.vhd", "a.vhdx", "a.qcow2", "a.img"])
 def test_convert_takes_the_format_from_the_name(name: str, raw: Path, tmp_path: Path) -> None:
     target = tmp_path / name
     done = said("convert", raw, target)
@@ -46,12 +47,29 @@ def test_convert_takes_the_format_from_the_name(name: str, raw: Path, tmp_path: 
     assert said("compare", raw, target)["identical"]
 
 
-def test_convert_to_a_format_that_rounds_up(raw: Path, tmp_path: Path) -> None:
-    target = tmp_path / "azure.vhd"
-    done = said("convert", raw, target, "--format", "vhd-fixed")
-    assert done["virtual_size"] == 10 * MIB
-    assert done["root"] == said("hash", target)["root"] != done["source_root"]
-    assert said("info", target)["format"] == "vhd-fixed"
+@pytest.mark.parametrize(
+    ("name", "form", "size"),
+    [("azure.vhd", "vhd-fixed", 10 * MIB), ("stream.vmdk", "vmdk", 9 * MIB + 65536)],
+)
+def test_convert_to_a_format_that_rounds_up(
+    name: str, form: str, size: int, raw: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / name
+    done = said("convert", raw, target, "--format", form)
+    assert done["virtual_size"] == size
+    assert done["root"] == said("hash", target)["root"]
+    assert said("hash", raw)["root"] == done["source_root"]
+    assert said("info", target)["format"] == form
+
+
+def test_convert_to_a_block_size(raw: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.vhdx"
+    run("convert", raw, target, "--block-size", "16")
+    (parameters,) = struct.unpack_from("<I", target.read_bytes(), 2 * MIB + 65536)
+    assert parameters == 16 * MIB
+    assert said("compare", raw, target)["identical"]
+    error = said("convert", raw, tmp_path / "out.qcow2", "--block-size", "16", code=1)["error"]
+    assert error["code"] == "disk.unsupported"
 
 
 def test_convert_to_an_archive(raw: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from imageport.disk.sectors import bit_runs
 from imageport.disk.vhdx.crc32c import crc32c
 from imageport.disk.windows_paths import candidates
+from tests.unit.disk import builders
 
 BITMAPS = st.lists(st.sampled_from([0, 0xFF, 0x80, 0x01, 0x5A]), min_size=1, max_size=12)
 
@@ -53,3 +54,9 @@ def test_crc32c_of_the_standard() -> None:
     assert crc32c(bytes(32)) == 0x8A9136AA
     assert crc32c(b"\xff" * 32) == 0x62A8AB43
     assert crc32c(bytes(range(32))) == 0x46DD794E
+
+
+@pytest.mark.parametrize("zeros", [4095, 4096, 12288, 70000])
+def test_crc32c_of_zeros_is_that_of_the_plain_definition(zeros: int) -> None:
+    for data in (bytes(zeros), b"start" + bytes(zeros) + b"end"):
+        assert crc32c(data) == builders.crc32c(data)

@@ -14,8 +14,8 @@ from tests.unit.disk import builders
 
 MIB = builders.MIB
 OWN, LOG = uuid.UUID(int=1), uuid.UUID(int=2)
-BLOCK_2 = struct.pack("<Q", 5 * MIB | 6)
-"""The table entry of block 2 when it is the second block stored."""
+MOVED = {"block1": bytes(8), "block2": struct.pack("<Q", 5 * MIB | 6)}
+"""The table entries that make of block 1, the second block stored, block 2."""
 
 
 def _table_sector(path: Path, **changes: bytes) -> bytes:
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_table_update_in_the_log(path: Path) -> None:
-    sector = _table_sector(path, block2=BLOCK_2, block1=bytes(8))
+    sector = _table_sector(path, **MOVED)
     assert _read(path, 2 * MIB) == bytes(16)
     _make(path, builders.log_entry(LOG, 5, 0, {3 * MIB: sector}, 6 * MIB))
     assert _read(path, 2 * MIB) == b"y" * 16
@@ -55,7 +55,7 @@ def test_table_update_in_the_log(path: Path) -> None:
 
 
 def test_later_entries_win_and_zero_descriptors_count(path: Path) -> None:
-    first = builders.log_entry(LOG, 5, 0, {3 * MIB: _table_sector(path, block2=BLOCK_2)}, MIB)
+    first = builders.log_entry(LOG, 5, 0, {3 * MIB: _table_sector(path, **MOVED)}, MIB)
     second = builders.log_entry(LOG, 6, 0, {3 * MIB: 4096}, MIB)
     _make(path, first + second)
     assert _read(path, 2 * MIB) == _read(path, 0) == bytes(16)
@@ -64,7 +64,7 @@ def test_later_entries_win_and_zero_descriptors_count(path: Path) -> None:
 
 
 def test_sequence_that_wraps_round_the_end(path: Path) -> None:
-    sector = _table_sector(path, block2=BLOCK_2)
+    sector = _table_sector(path, **MOVED)
     first = builders.log_entry(LOG, 8, MIB - 8192, {3 * MIB: 4096, 0: bytes(4096)}, MIB)
     second = builders.log_entry(LOG, 9, MIB - 8192, {3 * MIB: sector}, MIB)
     assert len(first) == len(second) == 8192
@@ -76,9 +76,7 @@ def test_sequence_that_wraps_round_the_end(path: Path) -> None:
 
 def test_entries_of_an_older_log_are_ignored(path: Path) -> None:
     wrong = builders.log_entry(OWN, 9, 0, {3 * MIB: 4096}, MIB)
-    right = builders.log_entry(
-        LOG, 4, len(wrong), {3 * MIB: _table_sector(path, block2=BLOCK_2)}, MIB
-    )
+    right = builders.log_entry(LOG, 4, len(wrong), {3 * MIB: _table_sector(path, **MOVED)}, MIB)
     _make(path, wrong + right)
     assert _read(path, 2 * MIB) == b"y" * 16
 

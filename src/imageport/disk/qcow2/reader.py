@@ -6,6 +6,7 @@ import os
 import sys
 from array import array
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import ClassVar
 
 from imageport.disk.backing import Chain
@@ -15,6 +16,7 @@ from imageport.disk.deflate import inflate
 from imageport.disk.errors import BackingRefusedError, UnsupportedError
 from imageport.disk.file import ImageFile
 from imageport.disk.mapped import Absent, MappedReader, Packed, Run, Stored
+from imageport.disk.overlap import Taken
 from imageport.disk.qcow2 import layout
 from imageport.disk.qcow2.header import read_header
 from imageport.disk.qcow2.layout import Compression, Header, Incompatible
@@ -147,20 +149,31 @@ class Qcow2Reader(MappedReader):
         if refcounts > MAX_REFCOUNT_TABLE:
             raise self.corrupt("qcow2 header", 56, f"a refcount table of {refcounts} bytes")
         table = _table(self.file, header.refcount_offset, refcounts // 8, "refcount table")
-        for offset in table:
-            if offset:
-                self.file.require(offset & ~0x1FF, self._cluster, "refcount block")
-        seen: set[int] = set()
+        for offset in filter(None, table):
+            self.file.require(offset & ~0x1FF, self._cluster, "refcount block")
+        taken = Taken(self.file, self._cluster)
+        taken.take(0)
         for index, entry in enumerate(self._l1):
             offset = entry & layout.OFFSET_MASK
             if offset & (self._cluster - 1):
                 raise self.corrupt("L1 table", header.l1_offset, f"entry {index} is {entry:#x}")
-            if offset in seen:
-                # Shared tables would make a small file describe more than can be looked at.
-                raise self.corrupt("L1 table", header.l1_offset, f"entry {index} is used twice")
             if offset:
-                seen.add(offset)
-                self._check_l2(index, self._read_l2(offset))
+                table = self._read_l2(offset)
+                self._take(offset, taken, "L2 table")
+                self._check_l2(index, table)
+                self._check_overlap(table, taken)
+
+    def _take(self, offset: int, taken: Taken, structure: str) -> None:
+        # Shared tables would make a small file describe more than can be looked at.
+        if not taken.take(offset):
+            raise self.corrupt(structure, offset, "its cluster is used twice")
+
+    def _check_overlap(self, table: array[int], taken: Taken) -> None:
+        """No two entries have one cluster; compressed ones may share its bytes."""
+        for entry in filter(None, islice(table, 0, None, self._entry_size // 8)):
+            offset = entry & layout.OFFSET_MASK
+            if offset and not entry & layout.COMPRESSED and offset < self.file.size:
+                self._take(offset, taken, "cluster")
 
     def _check_l2(self, index: int, table: array[int]) -> None:
         if self._quickly_sound(table):

@@ -40,13 +40,20 @@ class Qcow2Writer(AllocatingWriter):
         l1 = [0] * self._l1_entries
         for number, page in self.positions.pages():
             l1[number] = self.next | layout.COPIED
-            copied = (position and position | layout.COPIED for position in page)
-            self.file.write(self.next, _big_endian("Q", copied))
+            self.file.write(self.next, _big_endian("Q", map(self.entry, page)))
             self.next += CLUSTER
         table_offset, table_clusters = self._write_refcounts()
         self.file.truncate(self.next)
         self.file.write(CLUSTER, _big_endian("Q", l1))
         self.file.write(0, self._header(table_offset, table_clusters))
+
+    def entry(self, position: int) -> int:
+        """The L2 entry of a cluster at `position`; 0 is one that has no place."""
+        return position and position | layout.COPIED
+
+    def backing(self) -> tuple[bytes, bytes]:
+        """The backing file's name and what QEMU calls its format; empty when there is none."""
+        return b"", b""
 
     def _write_refcounts(self) -> tuple[int, int]:
         """Write refcount blocks and their table; the table's offset and number of clusters."""
@@ -65,9 +72,18 @@ class Qcow2Writer(AllocatingWriter):
         return table_offset, tables
 
     def _header(self, table_offset: int, table_clusters: int) -> bytes:
-        fields = (layout.MAGIC, 3, 0, 0, CLUSTER_BITS, self.size, 0, self._l1_entries, CLUSTER)
-        head = layout.V2_STRUCT.pack(*fields, table_offset, table_clusters, 0, 0)
-        return head + layout.V3_STRUCT.pack(0, 0, 0, _REFCOUNT_ORDER, layout.V3_HEADER_SIZE)
+        name, form = self.backing()
+        extensions = b""
+        if name:
+            extensions = layout.EXTENSION.pack(layout.BACKING_FORMAT, len(form))
+            extensions += form.ljust(-(-len(form) // 8) * 8, b"\0") + layout.EXTENSION.pack(0, 0)
+        name_at = layout.V3_HEADER_SIZE + len(extensions) if name else 0
+        head = layout.V2_STRUCT.pack(
+            *(layout.MAGIC, 3, name_at, len(name), CLUSTER_BITS, self.size, 0),
+            *(self._l1_entries, CLUSTER, table_offset, table_clusters, 0, 0),
+        )
+        head += layout.V3_STRUCT.pack(0, 0, 0, _REFCOUNT_ORDER, layout.V3_HEADER_SIZE)
+        return head + extensions + name
 
 
 def _big_endian(kind: str, values: Iterable[int]) -> bytes:

@@ -24,6 +24,8 @@ FEATURES = 2
 VERSION = 0x00010000
 EPOCH = 946684800
 """1 January 2000 UTC, from where timestamps count seconds, as Unix time."""
+MAX_NAME = 512
+"""Bytes of the parent's name in the dynamic disk header."""
 DEFAULT_BLOCK = 2 * 1024 * 1024
 MAX_SIZE = 2040 * 1024**3
 """Bytes of the largest disk that Windows and Azure take."""
@@ -132,11 +134,15 @@ class DynamicHeader:
         )
 
     def pack(self) -> bytes:
-        """The 1,024 bytes of the header, sealed, for a disk without parent locators."""
+        """The 1,024 bytes of the header, sealed."""
         name = self.parent_name.encode("utf-16-be")
+        locators = b"".join(
+            self._LOCATOR.pack(code, -(-length // 512), length, 0, offset)
+            for code, length, offset in self.locators
+        )
         plain = self._STRUCT.pack(
             *(HEADER_COOKIE, NO_OFFSET, self.table_offset, VERSION, self.entries),
-            *(self.block_size, 0, self.parent_id.bytes, self.parent_timestamp, name, b""),
+            *(self.block_size, 0, self.parent_id.bytes, self.parent_timestamp, name, locators),
         )
         return _sealed(plain, self._CHECKSUM_FIELD)
 

@@ -17,6 +17,7 @@ from imageport.disk.errors import (
 )
 from imageport.disk.file import ImageFile
 from imageport.disk.mapped import Absent, MappedReader, Run, Stored, corrupt
+from imageport.disk.overlap import Pieces, require_countable
 from imageport.disk.sectors import bit_runs
 from imageport.disk.vhd.layout import (
     COOKIE,
@@ -110,6 +111,7 @@ class DynamicVhdReader(MappedReader):
         self._bitmap_size = -(-bitmap // SECTOR) * SECTOR
         self._table = self._read_table(header, footer.data_offset)
         self._check_table(end)
+        self._check_overlap(header, footer.data_offset)
         self._bitmaps: LruCache[int, bytes] = LruCache(CACHED_BITMAPS)
         if footer.disk_type == DiskType.DIFFERENCING:
             self.parent = _open_parent(file, header, chain)
@@ -176,8 +178,24 @@ class DynamicVhdReader(MappedReader):
                     needed=needed,
                     size=end,
                 )
-            if not entry:
-                raise self.corrupt("block allocation table", 0, f"block {index} lies at 0")
+
+    def _check_overlap(self, header: DynamicHeader, header_offset: int) -> None:
+        """No two blocks share a sector with each other or with the tables."""
+        require_countable(self.file, SECTOR)
+        table = self._table
+        sectors = (self._bitmap_size + self._block) // SECTOR
+        others = {
+            0: 1,
+            header_offset // SECTOR: HEADER_SIZE // SECTOR,
+            header.table_offset // SECTOR: -(-len(table) * table.itemsize // SECTOR),
+        }
+        used = array("I", (entry for entry in table if entry != UNUSED_BLOCK))
+        if table[-1] != UNUSED_BLOCK and table[-1] not in others:
+            # The last block is stored as far as the disk needs it.
+            rest = self.size - (len(table) - 1) * self._block
+            others[used.pop()] = -(-(self._bitmap_size + rest) // SECTOR)
+        pieces = Pieces(SECTOR, used, sectors, others)
+        pieces.require_apart(self.file, header.table_offset)
 
 
 def _read_header(file: ImageFile, offset: int) -> DynamicHeader:

@@ -31,6 +31,8 @@ from imageport.model.target import DiskFormat
 ALIGNMENT = 4 * KIB
 """A block's data begins at a multiple of this, as XenServer's own files have it."""
 
+_BITMAP_SIZE = DEFAULT_BLOCK // SECTOR // 8
+
 
 def _footer(size: int, disk_type: DiskType, data_offset: int) -> bytes:
     footer = Footer(
@@ -68,15 +70,16 @@ class DynamicVhdWriter(AllocatingWriter):
     """A dynamic VHD of 2 MiB blocks."""
 
     format: ClassVar[DiskFormat] = DiskFormat.VHD
+    disk_type: ClassVar[DiskType] = DiskType.DYNAMIC
 
     def __init__(self, target: TargetFile, size: int) -> None:
         """Create the file for a disk of `size` bytes, whole sectors."""
         super().__init__(target, size, block=DEFAULT_BLOCK)
-        self._bitmap = b"\xff" * (DEFAULT_BLOCK // SECTOR // 8)
-        self._entries = -(-size // DEFAULT_BLOCK)
-        self._table_offset = FOOTER_SIZE + HEADER_SIZE
-        table_end = self._table_offset + self._entries * 4 + len(self._bitmap)
-        first = -(-table_end // ALIGNMENT) * ALIGNMENT
+        self.entries = -(-size // DEFAULT_BLOCK)
+        self.table_offset = FOOTER_SIZE + HEADER_SIZE
+        self.table_end = self.table_offset + -(-self.entries * 4 // SECTOR) * SECTOR
+        tables_end = self.table_end + self.tail_of_tables() + _BITMAP_SIZE
+        first = -(-tables_end // ALIGNMENT) * ALIGNMENT
         self.place_blocks(first, DEFAULT_BLOCK + ALIGNMENT)
 
     @classmethod
@@ -84,27 +87,37 @@ class DynamicVhdWriter(AllocatingWriter):
         """See `AllocatingWriter.max_size`."""
         return MAX_SIZE
 
-    def write_tables(self) -> None:
-        """See `AllocatingWriter.write_tables`."""
-        table = array("I", [UNUSED_BLOCK]) * self._entries
-        for block, position in self.positions.items():
-            start = position - len(self._bitmap)
-            self.file.write(start, self._bitmap)
-            table[block] = start // SECTOR
-        if sys.byteorder == "little":
-            table.byteswap()
-        footer = _footer(self.size, DiskType.DYNAMIC, FOOTER_SIZE)
-        header = DynamicHeader(
-            table_offset=self._table_offset,
-            entries=self._entries,
+    def tail_of_tables(self) -> int:
+        """Bytes to keep free behind the block allocation table."""
+        return 0
+
+    def bitmap(self, block: int) -> bytes:  # here all blocks are alike
+        """The bitmap of a block's sectors: all are there, those never written as zeros."""
+        return b"\xff" * _BITMAP_SIZE
+
+    def header(self) -> DynamicHeader:
+        """The dynamic disk header."""
+        return DynamicHeader(
+            table_offset=self.table_offset,
+            entries=self.entries,
             block_size=DEFAULT_BLOCK,
             parent_id=UUID(int=0),
             parent_timestamp=0,
             parent_name="",
             locators=(),
         )
-        packed = table.tobytes()
-        padding = b"\xff" * (-len(packed) % SECTOR)
-        self.file.write(0, footer + header.pack() + packed + padding)
+
+    def write_tables(self) -> None:
+        """See `AllocatingWriter.write_tables`."""
+        table = array("I", [UNUSED_BLOCK]) * self.entries
+        for block, position in self.positions.items():
+            start = position - _BITMAP_SIZE
+            self.file.write(start, self.bitmap(block))
+            table[block] = start // SECTOR
+        if sys.byteorder == "little":
+            table.byteswap()
+        footer = _footer(self.size, self.disk_type, FOOTER_SIZE)
+        packed = table.tobytes().ljust(self.table_end - self.table_offset, b"\xff")
+        self.file.write(0, footer + self.header().pack() + packed)
         self.file.truncate(self.next)
         self.file.write(self.next, footer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Self
@@ -139,6 +139,17 @@ def metadata_items(table: bytes) -> Iterator[MetadataItem]:
         yield MetadataItem(
             UUID(bytes_le=guid), offset, length, bool(flags & IS_USER), bool(flags & IS_REQUIRED)
         )
+
+
+def pack_locator(pairs: Mapping[str, str]) -> bytes:
+    """A parent locator of these keys and values (2.6.2.6), in order, without terminators."""
+    strings = [(key.encode("utf-16-le"), value.encode("utf-16-le")) for key, value in pairs.items()]
+    head = LOCATOR_HEADER.pack(VHDX_PARENT.bytes_le, 0, len(strings))
+    at, entries = len(head) + LOCATOR_ENTRY.size * len(strings), b""
+    for key, value in strings:
+        entries += LOCATOR_ENTRY.pack(at, at + len(key), len(key), len(value))
+        at += len(key) + len(value)
+    return head + entries + b"".join(key + value for key, value in strings)
 
 
 def locator_entries(item: bytes) -> Iterator[tuple[str, str]]:

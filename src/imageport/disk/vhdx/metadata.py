@@ -38,6 +38,8 @@ class Parameters:
     """Where the block allocation table lies."""
     parent: dict[str, str] | None
     """The parent locator of a differencing disk."""
+    reserved: tuple[tuple[int, int], ...]
+    """(offset, length) of what is no block: headers, log, metadata and table."""
 
 
 def read_parameters(file: ImageFile) -> Parameters:
@@ -62,7 +64,12 @@ def read_parameters(file: ImageFile) -> Parameters:
         raise corrupt(file, "metadata", at, f"a block size of {block_size} bytes")
     parent = items.parent_locator() if flags & layout.HAS_PARENT else None
     table = regions[layout.BAT_REGION]
-    return Parameters(size, block_size, sector_size, header.data_write_id, table, parent)
+    reserved = (
+        (0, MIB),
+        (header.log_offset, header.log_length),
+        *((region.offset, region.length) for region in regions.values()),
+    )
+    return Parameters(size, block_size, sector_size, header.data_write_id, table, parent, reserved)
 
 
 def _halves(data: bytes) -> tuple[bytes, bytes]:

@@ -14,6 +14,7 @@ from imageport.disk.cache import LruCache
 from imageport.disk.errors import UnsupportedError
 from imageport.disk.file import ImageFile
 from imageport.disk.mapped import Absent, MappedReader, Run, Stored
+from imageport.disk.overlap import Pieces, require_countable
 from imageport.disk.sectors import bit_runs
 from imageport.disk.vhdx.layout import (
     BITMAP_BLOCK,
@@ -48,11 +49,12 @@ class VhdxReader(MappedReader):
         super().__init__(file, parameters.size)
         self.identity = parameters.data_write_id
         self._block = parameters.block_size
-        self._sector = parameters.sector_size
-        self._chunk_ratio = SECTORS_PER_BITMAP_BLOCK * self._sector // self._block
+        self.sector_size = parameters.sector_size
+        self._chunk_ratio = SECTORS_PER_BITMAP_BLOCK * self.sector_size // self._block
         self._differencing = parameters.parent is not None
         self._table = self._read_table(parameters)
         self._check_table()
+        self._check_overlap(parameters.reserved)
         self._bitmaps: LruCache[int, bytes] = LruCache(CACHED_BITMAPS)
         if parameters.parent is not None:
             self.parent = self._open_parent(parameters.parent, chain)
@@ -86,7 +88,9 @@ class VhdxReader(MappedReader):
             yield Stored(start, stop - start, self.file, position + skip)
         elif state == BlockState.PARTIALLY_PRESENT and position and self._differencing:
             bitmap = self._bitmaps.get(number, self._read_bitmap)
-            runs = bit_runs(bitmap, skip, skip + stop - start, msb_first=False, sector=self._sector)
+            runs = bit_runs(
+                bitmap, skip, skip + stop - start, msb_first=False, sector=self.sector_size
+            )
             for at, length, present in runs:
                 offset = start - skip + at
                 if present:
@@ -102,7 +106,7 @@ class VhdxReader(MappedReader):
         entry = self._table[(chunk + 1) * self._chunk_ratio + chunk]
         if entry_state(entry) != BlockState.FULLY_PRESENT:
             raise self._bad_entry(f"block {number} needs a sector bitmap that is not present")
-        length = self._block // self._sector // 8
+        length = self._block // self.sector_size // 8
         return self.file.read(entry_offset(entry) + within * length, length, "sector bitmap")
 
     def _read_table(self, parameters: Parameters) -> array[int]:
@@ -142,6 +146,25 @@ class VhdxReader(MappedReader):
                 structure = f"block {number}"
             if length > 0:
                 self.file.require(entry_offset(entry), length, structure)
+
+    def _check_overlap(self, reserved: tuple[tuple[int, int], ...]) -> None:
+        """No two blocks share a byte with each other or with the tables."""
+        require_countable(self.file, MIB)
+        others = {offset // MIB: -(-length // MIB) for offset, length in reserved if length}
+        period, blocks = self._chunk_ratio + 1, array("I")
+        for index, entry in enumerate(self._table):
+            if entry_state(entry) < BlockState.FULLY_PRESENT:
+                continue
+            start, number = entry_offset(entry) // MIB, index - index // period
+            needed = min(self._block, self.size - number * self._block)
+            if index % period == self._chunk_ratio:
+                needed = BITMAP_BLOCK if self._differencing else 0
+            if needed == self._block or start in others:
+                blocks.append(start)
+            elif needed > 0:
+                others[start] = -(-needed // MIB)
+        pieces = Pieces(MIB, blocks, self._block // MIB, others)
+        pieces.require_apart(self.file, self._table_offset)
 
     def _open_parent(self, locator: dict[str, str], chain: Chain) -> MappedReader:
         keys = ("relative_path", "absolute_win32_path", "volume_path")

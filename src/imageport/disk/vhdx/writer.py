@@ -36,22 +36,40 @@ class VhdxWriter(AllocatingWriter):
             feature = f"VHDX blocks of {block_size} bytes"
             raise UnsupportedError(file=target.name, feature=feature)
         super().__init__(target, size, block=block_size)
-        blocks = -(-size // block_size)
-        self._ratio = layout.SECTORS_PER_BITMAP_BLOCK * LOGICAL_SECTOR // block_size
-        self._entries = blocks + (blocks - 1) // self._ratio
+        self.ratio = layout.SECTORS_PER_BITMAP_BLOCK * LOGICAL_SECTOR // block_size
+        """Blocks of a chunk, behind which the table has the entry of the chunk's bitmap."""
+        self._entries = self.count_entries(-(-size // block_size))
         self._table_length = -(-self._entries * 8 // MIB) * MIB
         self.place_blocks(_TABLE_OFFSET + self._table_length, block_size)
+
+    def count_entries(self, blocks: int) -> int:
+        """Entries of the table for so many blocks (2.5)."""
+        return blocks + (blocks - 1) // self.ratio
+
+    def fill_table(self, table: array[int]) -> None:
+        """Set the entries that are not `NOT_PRESENT`."""
+        for block, position in self.positions.items():
+            table[block + block // self.ratio] = position | BlockState.FULLY_PRESENT
+
+    def metadata_items(self) -> tuple[tuple[UUID, int, bytes], ...]:
+        """(guid, flags, value) of the metadata items (2.6.2)."""
+        return (
+            (layout.FILE_PARAMETERS, layout.IS_REQUIRED, struct.pack("<II", self.block, 0)),
+            (layout.VIRTUAL_DISK_SIZE, _FOR_DISK, struct.pack("<Q", self.size)),
+            (layout.VIRTUAL_DISK_ID, _FOR_DISK, uuid4().bytes_le),
+            (layout.LOGICAL_SECTOR_SIZE, _FOR_DISK, struct.pack("<I", LOGICAL_SECTOR)),
+            (layout.PHYSICAL_SECTOR_SIZE, _FOR_DISK, struct.pack("<I", PHYSICAL_SECTOR)),
+        )
 
     def write_tables(self) -> None:
         """See `AllocatingWriter.write_tables`."""
         table = array("Q", [BlockState.NOT_PRESENT]) * self._entries
-        for block, position in self.positions.items():
-            table[block + block // self._ratio] = position | BlockState.FULLY_PRESENT
+        self.fill_table(table)
         if sys.byteorder == "big":
             table.byteswap()
         self.file.truncate(self.next)
         self.file.write(_TABLE_OFFSET, table.tobytes())
-        self.file.write(_METADATA_OFFSET, _metadata(self.size, self.block))
+        self.file.write(_METADATA_OFFSET, _metadata(self.metadata_items()))
         regions = _region_table(self._table_length)
         for offset in layout.REGION_TABLE_OFFSETS:
             self.file.write(offset, regions)
@@ -77,14 +95,7 @@ def _region_table(table_length: int) -> bytes:
     return seal(table.ljust(layout.REGION_TABLE_SIZE, b"\0"))
 
 
-def _metadata(size: int, block_size: int) -> bytes:
-    items = (
-        (layout.FILE_PARAMETERS, layout.IS_REQUIRED, struct.pack("<II", block_size, 0)),
-        (layout.VIRTUAL_DISK_SIZE, _FOR_DISK, struct.pack("<Q", size)),
-        (layout.VIRTUAL_DISK_ID, _FOR_DISK, uuid4().bytes_le),
-        (layout.LOGICAL_SECTOR_SIZE, _FOR_DISK, struct.pack("<I", LOGICAL_SECTOR)),
-        (layout.PHYSICAL_SECTOR_SIZE, _FOR_DISK, struct.pack("<I", PHYSICAL_SECTOR)),
-    )
+def _metadata(items: tuple[tuple[UUID, int, bytes], ...]) -> bytes:
     table = layout.METADATA_HEADER.pack(layout.METADATA_MAGIC, 0, len(items))
     data = b""
     for guid, flags, value in items:

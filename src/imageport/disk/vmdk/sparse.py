@@ -12,6 +12,7 @@ from imageport.disk.deflate import inflate
 from imageport.disk.errors import CorruptError, UnsupportedError
 from imageport.disk.file import ImageFile
 from imageport.disk.mapped import Absent, Packed, Run, Stored, corrupt
+from imageport.disk.overlap import Taken
 from imageport.disk.vmdk.layout import (
     DEFLATE,
     FOOTER_DISTANCE,
@@ -157,6 +158,7 @@ class SparseExtent:
         """Every table and every grain must lie within the file."""
         first = ZEROED_GRAIN if self._header.has(Flag.ZEROED_GRAINS) else 0
         seen: set[int] = set()
+        taken = None if self._header.has(Flag.COMPRESSED) else Taken(self.file, self._grain)
         for index, sector in enumerate(self._directory):
             if not sector:
                 continue
@@ -176,6 +178,16 @@ class SparseExtent:
             else:
                 length = min(self._grain, self.size - number * self._grain)
             self.file.require(last * SECTOR, length, f"grain {number}")
+            if taken is not None:
+                self._check_overlap(index, table, taken)
+
+    def _check_overlap(self, index: int, table: array[int], taken: Taken) -> None:
+        """No two grains begin within the space of one; compressed ones say where they belong."""
+        first = ZEROED_GRAIN if self._header.has(Flag.ZEROED_GRAINS) else 0
+        for entry, sector in enumerate(table):
+            if sector > first and not taken.take(sector * SECTOR):
+                number = index * self._header.table_entries + entry
+                raise corrupt(self.file, f"grain {number}", sector * SECTOR, "it overlaps another")
 
     def _bad_header(self, detail: str) -> CorruptError:
         return corrupt(self.file, "sparse extent header", 0, detail)

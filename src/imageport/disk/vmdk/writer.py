@@ -44,8 +44,8 @@ class StreamVmdkWriter:
     ordered: ClassVar[bool] = True
 
     def __init__(self, target: TargetFile, size: int) -> None:
-        """Create the file for a disk of `size` bytes, whole sectors."""
-        if not 0 < size <= MAX_SIZE or size % SECTOR:
+        """Create the file for a disk of `size` bytes, whole grains."""
+        if not 0 < size <= MAX_SIZE or size % GRAIN:
             feature = f"a virtual size of {size} bytes in {self.format}"
             raise UnsupportedError(file=target.name, feature=feature)
         self.size = size
