@@ -133,6 +133,16 @@ class TargetTooSmallError(DiskError):
     remedy: ClassVar[str] = "Make the target at least as large as the source."
 
 
+class DiffersError(DiskError):
+    """What was read back from a new file is not what was written to it."""
+
+    code: ClassVar[str] = "disk.differs"
+    sentence: ClassVar[str] = (
+        "{file} does not hold what was written to it (content hash {read}, not {written})."
+    )
+    remedy: ClassVar[str] = "Check the storage below it; the file was removed."
+
+
 class CopyCancelledError(DiskError):
     """The caller asked the copy to stop."""
 

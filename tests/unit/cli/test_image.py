@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from imageport.cli.main import application
 
 MIB = 1024 * 1024
-SIZE = 9 * MIB + 64 * 1024
+SIZE = 9 * MIB + 512
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def said(*argv: str | Path, code: int = 0) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["a.vhd", "a.vhdx", "a.qcow2", "a.img"])
 def test_convert_takes_the_format_from_the_name(name: str, raw: Path, tmp_path: Path) -> None:
     target = tmp_path / name
-    done = said("convert", raw, target)
+    done = said("convert", raw, target, "--verify")
     assert done["root"] == said("hash", raw)["root"] == said("hash", target)["root"]
     assert said("info", target)["virtual_size"] == SIZE
     assert said("compare", raw, target)["identical"]
@@ -55,10 +55,11 @@ def test_convert_to_a_format_that_rounds_up(
     name: str, form: str, size: int, raw: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / name
-    done = said("convert", raw, target, "--format", form)
+    assert said("convert", raw, target, "--format", form)["root"] is None
+    target.unlink()
+    done = said("convert", raw, target, "--format", form, "--verify")
     assert done["virtual_size"] == size
     assert done["root"] == said("hash", target)["root"]
-    assert said("hash", raw)["root"] == done["source_root"]
     assert said("info", target)["format"] == form
 
 
