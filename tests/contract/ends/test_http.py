@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -34,7 +33,7 @@ from imageport.model.credentials import BearerToken
 from imageport.model.target import DiskFormat
 from tests.contract.ends.certificates import Authority
 from tests.contract.ends.contract import SIZE, ReadCase, ReadContract, make_disk
-from tests.contract.ends.faults import HttpFaults, TcpFaults
+from tests.contract.ends.faults import HttpFaults, TcpFaults, TunnelProxy
 from tests.contract.ends.nginx import TOKEN, Nginx
 from tests.unit.disk.builders import differencing_vhd, fixed_vhd
 
@@ -271,10 +270,9 @@ class TestAccess:
         url = at(nginx.plain, "locked/disk.raw")
         assert content(opened(url, TOKEN)) == expected(nginx)
         for token in (None, "Bearer wrong"):
-            started = time.monotonic()
+            # At once: what is tried again ends as `UnreachableError`.
             with pytest.raises(DeniedError):
                 opened(url, token)
-            assert time.monotonic() - started < PATIENCE / 2
 
     def test_token_that_expires_while_reading(self, nginx: Nginx, faults: HttpFaults) -> None:
         with contextlib.closing(opened(f"{faults.address}/disk.raw", TOKEN)) as file:
@@ -384,7 +382,7 @@ class TestPatience:
                 faults.add(status=status, headers={"Retry-After": "1"})
                 started = time.monotonic()
                 file.fetch(0, memoryview(bytearray(MIB)))
-                assert 1 <= time.monotonic() - started < 3
+                assert time.monotonic() - started >= 1
 
     def test_errors_that_pass(self, nginx: Nginx, faults: HttpFaults) -> None:
         buffer = bytearray(MIB)
@@ -443,10 +441,8 @@ class TestTrust:
             monkeypatch.setenv(name, str(nginx.authority.path))
         other = Authority(tmp_path / "other")
         url = f"https://localhost:{nginx.tls}/disk.raw"
-        started = time.monotonic()
         with pytest.raises(UnsuitableError, match="not trusted"):
             opened(url, ca=other.path)
-        assert time.monotonic() - started < PATIENCE / 2
         assert content(opened(url)) == expected(nginx)
 
     def test_another_name(self, nginx: Nginx) -> None:
@@ -456,22 +452,6 @@ class TestTrust:
     def test_authority_that_is_no_file(self, nginx: Nginx, tmp_path: Path) -> None:
         with pytest.raises(UnsuitableError):
             opened(f"https://localhost:{nginx.tls}/disk.raw", ca=tmp_path / "none")
-
-
-class TunnelProxy(TcpFaults):
-    """What `CONNECT` asks for is there; remembers the heads of the requests."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.heads: list[str] = []
-        super().__init__(host, port)
-
-    def _relay(self, near: socket.socket, far: socket.socket) -> None:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += near.recv(1)
-        self.heads.append(head.decode())
-        near.sendall(b"HTTP/1.1 200 Yes\r\n\r\n")
-        super()._relay(near, far)
 
 
 class TestProxies:

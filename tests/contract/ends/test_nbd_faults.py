@@ -105,11 +105,9 @@ class TestErrorsOfTheServer:
         self, serve: Serve, source: Path, number: str, error: type[EndError]
     ) -> None:
         case = serve(nbdkit, "--filter=error", f"error-pwrite={number}", "error-pwrite-rate=100%")
-        started = time.monotonic()
+        # What is tried again ends as `UnreachableError`.
         with pytest.raises(error), open_disk(source) as reader:
             copy(reader, case.writer(SIZE))
-        if error is not UnreachableError:
-            assert time.monotonic() - started < PATIENCE / 2
         assert case.left_behind() == []
 
     def test_some_requests_fail(self, serve: Serve, source: Path) -> None:
@@ -338,11 +336,12 @@ class TestServersThatComeBack:
 
     def test_silence(self, serve: Serve, source: Path) -> None:
         case = serve(nbdkit, holds=source)
-        with case.reader() as reader, case.relay.stalled():
-            started = time.monotonic()
-            with pytest.raises(UnreachableError, match="no answer"):
-                reader.read_into(0, bytearray(MIB))
-            assert time.monotonic() - started < PATIENCE + 3
+        with (
+            case.reader() as reader,
+            case.relay.stalled(),
+            pytest.raises(UnreachableError, match="no answer"),
+        ):
+            reader.read_into(0, bytearray(MIB))
 
 
 def tls_server(disk: Path, port: int, folder: str) -> Argv:
@@ -376,7 +375,6 @@ class TestTls(EndContract):
 
     def test_who_is_not_trusted(self, case: TlsCase, tmp_path: Path) -> None:
         case.target(SIZE).suspend()
-        started = time.monotonic()
         other = Authority(tmp_path / "other")
         certificate, key = other.sign("client", client=True)
         with pytest.raises(UnsuitableError, match="not trusted"):
@@ -388,7 +386,6 @@ class TestTls(EndContract):
         plain = NbdAddress("127.0.0.1", case.relay.port, export="disk")
         with pytest.raises(UnsuitableError, match="TLS"):
             NbdReader(plain, patience=PATIENCE)
-        assert time.monotonic() - started < PATIENCE
 
     def test_server_without_tls(self, serve: Serve, tmp_path: Path) -> None:
         case = serve(qemu)
