@@ -72,7 +72,7 @@ def start_child(source: Path, blobs: StrictBlobs, folder: Path, **args: Any) -> 
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 1500) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -99,7 +99,9 @@ def noise(path: Path, size: int) -> None:
     ("size", "sync"),
     [
         pytest.param(96 * MIB, 8 * MIB, id="96MiB"),
-        pytest.param(4096 * MIB, 256 * MIB, id="4GiB", marks=pytest.mark.slow),
+        pytest.param(
+            4096 * MIB, 256 * MIB, id="4GiB", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]
+        ),
     ],
 )
 def test_killed_copy_goes_on(blobs: StrictBlobs, tmp_path: Path, size: int, sync: int) -> None:
@@ -117,7 +119,7 @@ def test_killed_copy_goes_on(blobs: StrictBlobs, tmp_path: Path, size: int, sync
     with pytest.raises(NotADiskError, match="not been finished"):
         read(blobs)
     child = start_child(source, blobs, tmp_path, size=size, sync=sync)
-    printed, _ = child.communicate(timeout=500)
+    printed, _ = child.communicate(timeout=1800)
     assert child.returncode == 0
     moved = blobs.pages_written() - before
     # What was under way and what the journal did not know of yet is sent again, nothing else.
@@ -184,7 +186,6 @@ def test_lease_is_renewed(
     target = make_target(blobs.address_of(NAME), str(tmp_path / "state"), MIB, MIB)
     wait_until(lambda: sum("comp=lease" in each.path for each in list(blobs.requests)) > 4, 20)
     target.abort()
-    assert threading.active_count() < 20
     wait_until(lambda: not any(thread.name == "lease" for thread in threading.enumerate()), 20)
 
 

@@ -110,7 +110,8 @@ def test_cancel_leaves_nothing_behind(form: DiskFormat, source: DiskReader, tmp_
     with pytest.raises(CopyCancelledError):
         copy(source, target, cancel=cancel, progress=lambda done, total: cancel.set())
     assert set(tmp_path.iterdir()) == before
-    assert threading.active_count() == 1
+    # Other tests of this process may have left threads: proxies, whose connections end later.
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("disk")]
 
 
 @pytest.mark.parametrize("form", FORMATS)

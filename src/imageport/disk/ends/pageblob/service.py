@@ -1,4 +1,4 @@
-"""One page blob: control through Microsoft's SDK, data straight through urllib3.
+"""One page blob: control through Microsoft's SDK, data straight to the socket.
 
 Source: Azure Storage REST API ("Put Page", "Get Blob", "Get Page Ranges", "Lease Blob" and others).
 """
@@ -8,15 +8,13 @@ from __future__ import annotations
 import functools
 import ssl
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import urllib3
 from azure.core.exceptions import (
     AzureError,
     DecodeError,
@@ -31,6 +29,7 @@ from imageport.disk.ends.errors import PeerChecksumError, UnreachableError
 from imageport.disk.ends.pageblob.address import BlobAddress, Grant, redact_logs, redacted
 from imageport.disk.ends.pageblob.checksum import Checksum
 from imageport.disk.ends.pageblob.failures import ArrivedDamagedError, Refusal
+from imageport.disk.ends.pageblob.wire import CONNECT_TIMEOUT, Answer, Broken, Wire
 from imageport.disk.ends.retry import PATIENCE, RetryBudget, TransientError
 from imageport.model.credentials import AzureSas
 
@@ -43,7 +42,6 @@ MOST = 4 * MIB
 WORKERS = 16
 """Requests under way at once; a page blob takes 500 a second."""
 _DAMAGED_LIMIT = 5
-_CONNECT_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +83,16 @@ class PageBlob:
             snapshot=snapshot,
             api_version=API_VERSION,
             retry_total=0,
-            connection_timeout=_CONNECT_TIMEOUT,
+            connection_timeout=CONNECT_TIMEOUT,
             read_timeout=options.timeout,
             connection_verify=_trusted(options.ca),
         )
-        self._pool = _pool(address, options)
+        self._wire = Wire(address.origin, options.ca, options.timeout)
 
     def close(self) -> None:
         """Close every connection; safe to repeat."""
         self.sdk.close()
-        self._pool.clear()
+        self._wire.close()
 
     def control(self, call: Callable[[], T], *, patience: float | None = None) -> T:
         """The result of a call of the SDK; `patience` is in seconds, the end's own without."""
@@ -131,9 +129,9 @@ class PageBlob:
 
         def attempt() -> None:
             answer = self._send("PUT", "&comp=page", headers, data)
-            body = answer.read()
+            body = self._read(answer)
             if answer.status != HTTPStatus.CREATED:
-                raise self._refusal(answer, body).error(self.name, offset, self.grant)
+                raise self._refusal(answer, body, offset)
             if said and answer.headers.get(check.header, said) != said:
                 raise ArrivedDamagedError("the service stored other bytes than were sent")
 
@@ -152,7 +150,7 @@ class PageBlob:
             headers["If-Match"] = etag
         answer = self._send("GET", "", headers)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise self._refusal(answer, answer.read()).error(self.name, offset, self.grant)
+            raise self._refusal(answer, self._read(answer), offset)
         self._fill(view, answer)
         if check is Checksum.NONE:
             return
@@ -162,23 +160,19 @@ class PageBlob:
         elif said != check.of(view):
             raise ArrivedDamagedError("other bytes arrived than the service sent")
 
-    def _fill(self, view: memoryview, answer: urllib3.BaseHTTPResponse) -> None:
-        done = 0
+    def _fill(self, view: memoryview, answer: Answer) -> None:
         try:
-            while done < len(view) and (data := answer.read(len(view) - done)):
-                view[done : done + len(data)] = data
-                done += len(data)
-            if done == len(view):
-                # The connection can only be used again when the end was seen.
-                answer.read()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            done = answer.read_into(view)
+        except Broken as error:
             raise _broken(error, self.name) from None
-        finally:
-            if done < len(view):
-                answer.close()
-            answer.release_conn()
         if done < len(view):
             raise TransientError(f"only {done} of {len(view)} bytes came")
+
+    def _read(self, answer: Answer) -> bytes:
+        try:
+            return answer.read()
+        except Broken as error:
+            raise _broken(error, self.name) from None
 
     def _fall_back(self, asked: Checksum, offset: int) -> None:
         """Ask for MD5 from now on: an older service does not know of CRC-64."""
@@ -201,21 +195,13 @@ class PageBlob:
 
     def _send(
         self, method: str, query: str, headers: dict[str, str], body: memoryview | None = None
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Answer:
+        target = f"{self.address.path}?{self._query}{query}"
         try:
-            return self._pool.request(
-                method,
-                f"{self.address}?{self._query}{query}",
-                # Any buffer goes to the socket as it is; the library's types do not say so.
-                body=cast("bytes | None", body),
-                headers={**headers, "x-ms-version": API_VERSION},
-                preload_content=False,
-                decode_content=False,
-                redirect=False,
-                retries=False,
+            return self._wire.request(
+                method, target, {**headers, "x-ms-version": API_VERSION}, body
             )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            # Their texts have the address with its signature.
+        except Broken as error:
             raise _broken(error, self.name) from None
 
     def _range_page(
@@ -246,9 +232,9 @@ class PageBlob:
         except AzureError as error:
             raise TransientError(redacted(str(error))) from None
 
-    def _refusal(self, answer: urllib3.BaseHTTPResponse, body: bytes) -> Refusal:
-        headers = {key.lower(): value for key, value in answer.headers.items()}
-        return Refusal(answer.status, headers, body)
+    def _refusal(self, answer: Answer, body: bytes, offset: int) -> Exception:
+        refusal = Refusal(answer.status, answer.headers, body)
+        return refusal.error(self.name, offset, self.grant)
 
 
 def _body(response: Any) -> bytes:
@@ -275,18 +261,3 @@ def _trusted(ca: Path | None) -> str | bool:
     """
     paths = ssl.get_default_verify_paths()
     return str(ca) if ca else paths.cafile or paths.capath or True
-
-
-def _pool(address: BlobAddress, options: Options) -> urllib3.PoolManager:
-    context = ssl.create_default_context(cafile=str(options.ca) if options.ca else None)
-    settings: dict[str, Any] = {
-        "num_pools": 1,
-        "maxsize": WORKERS,
-        "ssl_context": context,
-        "timeout": urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=options.timeout),
-    }
-    parts = urlsplit(address.origin)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
-        return urllib3.PoolManager(**settings)
-    return urllib3.ProxyManager(proxy, **settings)
