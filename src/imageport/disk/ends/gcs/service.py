@@ -87,6 +87,9 @@ class GcsService:
             client_options={"api_endpoint": place.endpoint},
             _http=self.sessions,
         )
+        # Its telemetry would ask for the bucket, by a thread of its own, with its own retries and
+        # with a right (storage.buckets.get) that nothing else here needs.
+        self._client._bucket_metadata_cache = None
         self._bucket = self._client.bucket(place.bucket)
         self._upload = f"{place.endpoint}/upload/storage/v1/b/{quote(place.bucket)}/o"
 
