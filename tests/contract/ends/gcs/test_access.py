@@ -22,6 +22,7 @@ from imageport.disk.ends.gcs import GcsFile, GcsMethod, GcsPlace
 from imageport.disk.errors import BackingMissingError, UnsupportedError
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
+from imageport.disk.unpack import ArchiveReader
 from imageport.model.credentials import GcpServiceAccount
 from imageport.model.target import DiskFormat
 from lab.certificate import server_context
@@ -216,6 +217,13 @@ def test_stream_optimized_vmdk_is_written(case: GcsCase, disk: Path) -> None:
         manifest = copy(source, create_disk(case.gcs_target(source), DiskFormat.VMDK, SIZE))
     with open_disk(case.peer.emulator.path(ARCHIVE), format=DiskFormat.VMDK) as reader:
         assert tree_hash(reader).root == manifest.root
+
+
+def test_archive_is_read_again(case: GcsCase, disk: Path, tmp_path: Path) -> None:
+    with open_disk(disk) as source:
+        manifest = copy(source, case.target_for(source))
+    with ArchiveReader(case.file(ARCHIVE), tmp_path) as reader:
+        assert tree_hash(reader).root == manifest.padded(reader.size).root
 
 
 def test_formats_that_are_no_stream(case: GcsCase, disk: Path) -> None:

@@ -241,7 +241,9 @@ class GcsService:
         if crc is not None:
             headers["X-Goog-Hash"] = f"crc32c={checksum.encoded(crc)}"
         with translated(self.place.name):
-            response = self.sessions.request("PUT", session, data=Body(pieces), headers=headers)
+            # An empty `Body` would be sent in chunks, without its length.
+            body = Body(pieces) if pieces else b""
+            response = self.sessions.request("PUT", session, data=body, headers=headers)
             if response.status_code == 308:
                 return _confirmed(response)
             return self._stored(response)
