@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from imageport.disk.base import DiskReader
+from imageport.disk.base import GIB, DiskReader
 from imageport.disk.ends.gcs import GcsFile, GcsMethod, GcsPlace, GcsTarget
 from imageport.disk.gcp import GcpArchiveWriter
 from imageport.disk.open import open_disk
@@ -89,16 +89,21 @@ def is_compose(method: str, path: str) -> bool:
     return "/compose" in path
 
 
-def unpacked(archive: Path, folder: Path, size: int) -> bytes:
-    """The first bytes of the disk in an archive, as GNU tar sees it; what follows is zeros."""
+def unpack(archive: Path, folder: Path) -> Path:
+    """The disk in an archive, as GNU tar sees it."""
     subprocess.run(["gzip", "-t", archive], check=True)
-    subprocess.run(
-        ["tar", "--extract", "--sparse", "--file", archive, "--directory", folder], check=True
-    )
-    with open(folder / "disk.raw", "rb") as disk:
-        content = disk.read(size)
-        assert (folder / "disk.raw").stat().st_size % (1 << 30) == 0
-    (folder / "disk.raw").unlink()
+    argv = ["tar", "--extract", "--sparse", "--file", str(archive), "--directory", str(folder)]
+    subprocess.run(argv, check=True)
+    assert (folder / "disk.raw").stat().st_size % GIB == 0
+    return folder / "disk.raw"
+
+
+def unpacked(archive: Path, folder: Path, size: int) -> bytes:
+    """The first bytes of the disk in an archive."""
+    disk = unpack(archive, folder)
+    with open(disk, "rb") as file:
+        content = file.read(size)
+    disk.unlink()
     return content
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -109,9 +110,15 @@ class StrictGcs(HttpFaults):
         """Whether the upload of an object of this name is stored damaged, its checksum, too."""
         self.token: str | None = None
         """The only token that is let in; None lets in everyone."""
+        self.accepts: Callable[[str], bool] = lambda token: token == self.token
+
+    def over_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS on every connection from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def intervene(self, method: str, path: str, headers: Message, body: bytes) -> Answer | None:
-        if self.token is not None and headers.get("Authorization") != f"Bearer {self.token}":
+        said = str(headers.get("Authorization", "")).removeprefix("Bearer ")
+        if self.token is not None and not self.accepts(said):
             return _refusal(401, "authError", "Invalid Credentials")
         parts = urlsplit(path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}

@@ -87,6 +87,9 @@ class GcsService:
             client_options={"api_endpoint": place.endpoint},
             _http=self.sessions,
         )
+        # Its telemetry would ask for the bucket, by a thread of its own, with its own retries and
+        # with a right (storage.buckets.get) that nothing else here needs.
+        self._client._bucket_metadata_cache = None
         self._bucket = self._client.bucket(place.bucket)
         self._upload = f"{place.endpoint}/upload/storage/v1/b/{quote(place.bucket)}/o"
 
@@ -238,7 +241,9 @@ class GcsService:
         if crc is not None:
             headers["X-Goog-Hash"] = f"crc32c={checksum.encoded(crc)}"
         with translated(self.place.name):
-            response = self.sessions.request("PUT", session, data=Body(pieces), headers=headers)
+            # An empty `Body` would be sent in chunks, without its length.
+            body = Body(pieces) if pieces else b""
+            response = self.sessions.request("PUT", session, data=body, headers=headers)
             if response.status_code == 308:
                 return _confirmed(response)
             return self._stored(response)

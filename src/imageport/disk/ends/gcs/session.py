@@ -97,8 +97,9 @@ class Sessions:
         return session.request(method, url, allow_redirects=False, **kwargs)
 
     def close(self) -> None:
-        """Close every connection; safe to repeat."""
+        """Close every connection; safe to repeat. A later request opens new ones."""
         with self._lock:
             sessions, self._all = self._all, []
+            self._own = threading.local()
         for session in sessions:
             session.close()  # type: ignore[no-untyped-call]  # as above

@@ -20,9 +20,9 @@ from imageport.disk.errors import CopyCancelledError, UnsupportedError, Unwritab
 from imageport.disk.target import TargetFile
 from imageport.disk.workers import default_workers
 
-PART = 16 * MIB
+PART = 8 * MIB
 """Bytes of a component or of a part of a resumable upload."""
-SENDERS = 4
+SENDERS = 5
 """Components on their way at once; with the one being filled, they are the memory in use."""
 _CLEANING = 20.0
 """Seconds of patience with a peer that does not answer while an upload is discarded."""
@@ -32,9 +32,13 @@ class GcsMethod(StrEnum):
     """How the bytes get there."""
 
     COMPOSITE = "composite"
-    """Several components side by side; needs the rights to list, compose and delete objects."""
+    """Several components side by side; needs the rights to create, get, list and delete objects.
+
+    A bucket with soft delete keeps, and bills, deleted components for its time; one with a
+    retention policy does not let them be deleted at all: choose the other way there.
+    """
     RESUMABLE = "resumable"
-    """One session; needs the right to create objects only, and get to see what is there."""
+    """One session; needs the rights to create and get objects."""
 
 
 class GcsTarget(TargetFile):
