@@ -65,7 +65,8 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	mkdir -p .bench && PYTHONPATH=. $(BIN)/python bench/disk.py .bench 1; rm -rf .bench
+	mkdir -p .bench && PYTHONPATH=. $(BIN)/python bench/disk.py .bench 1; \
+		PYTHONPATH=. $(BIN)/python bench/smb.py .bench 2; rm -rf .bench
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \

@@ -474,6 +474,27 @@ class TestOnTheWay:
         finally:
             samba.kill()
 
+    def test_connection_lost_just_after_the_file_is_made(
+        self, case: SmbCase, disk: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_sparse = Handle.make_sparse
+        lost: list[bool] = []
+
+        def lose(handle: Handle) -> None:
+            if not lost:
+                lost.append(True)
+                raise ConnectionResetError("lost")
+            make_sparse(handle)
+
+        monkeypatch.setattr(Handle, "make_sparse", lose)
+        target = target_at(case.samba, case.state, NAME, resume=True)
+        writer = create_disk(target, DiskFormat.RAW, SIZE)
+        assert lost
+        assert not target.resumed
+        with open_disk(disk) as source:
+            copy(source, writer)
+        assert case.samba.content(NAME) == disk.read_bytes()
+
     def test_answer_to_the_renaming_is_lost(
         self, case: SmbCase, disk: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -26,6 +26,7 @@ _LONGEST_PACKET = (1 << 24) - 1
 _WANTED_CREDITS = 512
 """Credits to have in hand: enough for requests of 8 MiB one after another."""
 _SIGNED = 0x8
+_FAREWELL = 3.0
 
 
 class StatusError(Exception):
@@ -94,6 +95,11 @@ class Channel(Connection):  # type: ignore[misc]  # the library has no types
             yield
         finally:
             sock.settimeout(self._silence)
+
+    def hurry(self) -> None:
+        """From now on wait a few seconds at most: what follows are only farewells."""
+        self._silence = min(self._silence, _FAREWELL)
+        self._socket().settimeout(self._silence)
 
     def read_into(self, to: Address, offset: int, view: memoryview) -> int:
         """Read into `view`; how many bytes came. Raises `StatusError`, `OSError`, `ValueError`."""

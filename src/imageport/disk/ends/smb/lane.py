@@ -154,6 +154,7 @@ class Lane:
     def close(self) -> None:
         """Log off and hang up; safe to repeat, and with a broken connection."""
         with suppress(*FOREIGN):
+            self.channel.hurry()
             self.channel.disconnect()
         self.channel.hang_up()
 

@@ -56,6 +56,7 @@ class Pool:
             idle, self._idle = self._idle, []
         for handle in idle:
             with suppress(*FOREIGN):
+                handle.lane.channel.hurry()
                 handle.close()
             handle.lane.close()
 
