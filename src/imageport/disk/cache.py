@@ -32,3 +32,8 @@ class LruCache(Generic[K, V]):
             if len(self._values) > self._capacity:
                 self._values.popitem(last=False)
         return value
+
+    def drop(self, key: K) -> None:
+        """Forget the value of `key`, if there is one."""
+        with self._lock:
+            self._values.pop(key, None)

@@ -1,0 +1,1 @@
+"""Amazon EBS snapshots through the EBS direct APIs: a disk is read and written block by block."""
