@@ -17,10 +17,12 @@ class LabProcess:
 
     def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None) -> None:
         self._folder = folder
-        argv = [sys.executable, "-m", "lab.aws.server", "--folder", str(folder)]
+        argv = [sys.executable, "-m", "lab.aws.server", "--child", "--folder", str(folder)]
         argv += ["--tls", *map(str, tls)] if tls else []
         root = Path(__file__).parents[2]
-        self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=root)
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        )
         assert self._process.stdout is not None  # noqa: S101  # it was asked for
         self.url = self._process.stdout.readline().strip()
         if not self.url:
@@ -48,9 +50,7 @@ class LabProcess:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._process.communicate()
 
     def __enter__(self) -> Self:
         return self

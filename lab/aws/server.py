@@ -3,7 +3,7 @@
 Beside AWS's own requests it answers, without a signature:
 
 * `POST /lab/settings` with a JSON object: see `Settings`.
-* `GET /lab/snapshots`: every snapshot, with its state and the numbers of its own blocks.
+* `/lab/snapshots`: every snapshot, with its state and the numbers of its own blocks.
 * `POST /lab/volumes` with `snapshot`, `path`, `length`: write what a new volume begins with.
 """
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -104,12 +106,21 @@ def serve(folder: Path, port: int = 0, tls: tuple[str, str] | None = None) -> Ba
     )
 
 
+def _end_with_input() -> None:
+    """A parent that is killed closes its end of the pipe: nothing stays behind."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="AWS on this computer")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--folder", type=Path, required=True, help="where blocks are kept")
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak HTTPS")
+    parser.add_argument("--child", action="store_true", help="end when standard input does")
     said = parser.parse_args()
+    if said.child:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     server = serve(said.folder, said.port, tuple(said.tls) if said.tls else None)
     scheme = "https" if said.tls else "http"
     print(f"{scheme}://127.0.0.1:{server.server_port}", flush=True)

@@ -48,6 +48,9 @@ def make_writer(endpoint: str, size: int, state: str) -> EbsWriter:
 
 
 class EbsCase(EndCase):
+    patience = 8.0
+    """Half of it is the longest that one answer may take: the server is slow on a busy computer."""
+
     def __init__(self, lab: LabProcess, folder: Path) -> None:
         self.lab, self.folder = lab, folder
         self.proxy = HttpFaults("127.0.0.1", lab.port)

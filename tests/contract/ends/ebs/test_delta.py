@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from imageport.disk.base import MIB, DiskReader
+from imageport.disk.base import GIB, MIB, DiskReader
 from imageport.disk.copy import copy
 from imageport.disk.ends.ebs.reader import changed_blocks
-from imageport.disk.ends.errors import (
-    RefusedError,
-)
+from imageport.disk.ends.errors import NotFoundError, RefusedError
+from imageport.disk.errors import UnsupportedError
 from imageport.disk.manifest import BLOCK, Manifest, compare
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
@@ -64,6 +63,17 @@ class TestDelta:
         interrupt(newer, case.writer(SIZE, parent=parent), journal, 4 * MIB, base)
         copy(newer, case.writer(SIZE, resume=True, parent=parent), base=base, journal=journal)
         assert case.peers_content(SIZE) == content(newer)
+
+    def test_parents_that_cannot_be(self, case: EbsCase) -> None:
+        with pytest.raises(NotFoundError):
+            case.writer(SIZE, parent="snap-0123456789abcdef0")
+        parent = case.writer(SIZE, encrypted=True)
+        parent.finish()
+        child = case.writer(SIZE, parent=parent.snapshot)
+        assert not child.zeroed
+        child.abort()
+        with pytest.raises(UnsupportedError):
+            case.writer(2 * GIB, parent=parent.snapshot)
 
     def test_snapshots_of_no_lineage(self, case: EbsCase, base: Manifest) -> None:
         first = case.last

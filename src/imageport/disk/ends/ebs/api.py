@@ -54,10 +54,13 @@ class EbsAccount:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotState:
-    """What EC2 says of a snapshot: `pending`, `completed`, `error`, ..., and why."""
+    """What EC2 says of a snapshot."""
 
     state: str
+    """`pending`, `completed`, `error`, ..."""
     reason: str
+    gib: int
+    encrypted: bool
 
 
 class EbsApi:
@@ -66,11 +69,14 @@ class EbsApi:
     def __init__(
         self, account: EbsAccount, name: str, *, cancel: threading.Event | None = None
     ) -> None:
-        """`name` is what errors call the end."""
+        """`name` is what errors call the end. Raises `RefusedError` for an address that is none."""
         self.name = name
         self._budget = RetryBudget(name, patience=account.patience, cancel=cancel)
-        self._ebs = _client("ebs", account, account.endpoint)
-        self._ec2 = _client("ec2", account, account.ec2_endpoint)
+        try:
+            self._ebs = _client("ebs", account, account.endpoint)
+            self._ec2 = _client("ec2", account, account.ec2_endpoint)
+        except SDK_ERRORS as error:
+            raise judged(error, name, 0) from None
 
     @property
     def retries(self) -> int:
@@ -80,7 +86,9 @@ class EbsApi:
     def start(self, request: dict[str, Any]) -> tuple[str, bool]:
         """Start a snapshot, once for one `ClientToken`; (its id, whether it is encrypted)."""
         answer = self._run(functools.partial(self._ebs.start_snapshot, **request))
-        return str(answer["SnapshotId"]), bool(answer.get("KmsKeyArn"))
+        # The account may encrypt what was not asked to be.
+        keyed = bool(answer.get("KmsKeyArn")) or answer.get("SseType", "none") != "none"
+        return str(answer["SnapshotId"]), keyed or bool(request.get("Encrypted"))
 
     def put_block(self, snapshot: str, block: int, data: bytes, leaf: bytes) -> None:
         """Store a whole block, whose SHA-256 is `leaf`.
@@ -170,7 +178,12 @@ class EbsApi:
         except NotFoundError:
             return None
         found = answer["Snapshots"][0]
-        return SnapshotState(str(found["State"]), str(found.get("StateMessage", "")))
+        return SnapshotState(
+            str(found["State"]),
+            str(found.get("StateMessage", "")),
+            int(found["VolumeSize"]),
+            bool(found["Encrypted"]),
+        )
 
     def delete(self, snapshot: str) -> None:
         """Delete a snapshot, also an unfinished one; one that is gone is no error."""

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError, SSLError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    SSLError,
+)
 from botocore.parsers import ResponseParserError
 
 from imageport.disk.ends.errors import (
@@ -15,7 +22,9 @@ from imageport.disk.ends.errors import (
 )
 from imageport.disk.ends.retry import TransientError, retry_after
 
-SDK_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
+SDK_ERRORS = (ClientError, BotoCoreError, ResponseParserError, ValueError)
+"""Everything that the SDK raises; `ValueError` is an address that is none."""
+_CONNECTION = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
 
 _THROTTLED = frozenset(
     {
@@ -65,7 +74,9 @@ def judged(error: Exception, name: str, offset: int) -> Exception:
     if isinstance(error, SSLError) and "CERTIFICATE" in str(error):
         detail = "its certificate is not trusted"
         return UnreachableError(file=name, seconds=0, detail=detail)
-    return TransientError(f"the connection failed ({type(error).__name__})")
+    if isinstance(error, _CONNECTION):
+        return TransientError(f"the connection failed ({type(error).__name__})")
+    return RefusedError(file=name, offset=offset, detail=f"{type(error).__name__}: {error}")
 
 
 def _answered(error: ClientError, name: str, offset: int) -> Exception:

@@ -15,7 +15,14 @@ from typing import Any, ClassVar
 from imageport.disk.base import GIB, TIB
 from imageport.disk.ends.ebs.api import WORKERS, EbsAccount, EbsApi
 from imageport.disk.ends.ebs.pending import Pending, PutBlocks, forget
-from imageport.disk.ends.errors import EndError, RefusedError, UnreachableError
+from imageport.disk.ends.errors import (
+    DeniedError,
+    EndError,
+    NoSpaceError,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+)
 from imageport.disk.errors import CopyCancelledError, UnsupportedError
 from imageport.disk.manifest import BLOCK, ZERO_LEAF
 
@@ -78,6 +85,8 @@ class EbsWriter:
         self._api = EbsApi(account, self.name, cancel=self._cancel)
         self._over = False
         self._check(size)
+        if self.options.parent:
+            self._check_parent(self.options.parent)
         left = Pending.load(state)
         self._resumed = left is not None and resume and self._resumes(left)
         if left is not None and self._resumed:
@@ -179,6 +188,15 @@ class EbsWriter:
         if feature:
             raise UnsupportedError(file=self.name, feature=feature)
 
+    def _check_parent(self, parent: str) -> None:
+        """What a child has behind its parent's end must be zeros: it is noise when encrypted."""
+        found = self._api.describe(parent)
+        if found is None:
+            raise NotFoundError(file=self.name, detail=f"the parent {parent}")
+        if found.encrypted and found.gib * GIB < self.size:
+            feature = f"a larger disk on the encrypted parent {parent}: copy it without a parent"
+            raise UnsupportedError(file=self.name, feature=feature)
+
     def _request(self) -> dict[str, Any]:
         """StartSnapshot's parameters, without the client token."""
         options = self.options
@@ -215,7 +233,12 @@ class EbsWriter:
             # Remembered before it is asked for: it must not be lost between the two.
             self._pending.save(self._state)
             pending = self._pending
-            pending.snapshot, pending.encrypted = self._api.start(pending.request)
+            try:
+                pending.snapshot, pending.encrypted = self._api.start(pending.request)
+            except (DeniedError, NoSpaceError, NotFoundError, RefusedError):
+                # Nothing was started.
+                forget(self._state)
+                raise
             pending.save(self._state)
         self._blocks = PutBlocks(self._record, self.snapshot, self.size // BLOCK)
 
@@ -256,9 +279,16 @@ class EbsWriter:
 
     def _discard(self, left: Pending) -> None:
         """Delete a snapshot that will not be finished, and forget it."""
-        snapshot = left.snapshot or self._api.start(left.request)[0]
-        self._api.delete(snapshot)
+        if snapshot := left.snapshot or self._unnamed(left):
+            self._api.delete(snapshot)
         forget(self._record, self._state)
+
+    def _unnamed(self, left: Pending) -> str:
+        """The snapshot that was perhaps started before its id was written down; empty for none."""
+        try:
+            return self._api.start(left.request)[0]
+        except (NotFoundError, RefusedError):
+            return ""
 
     def _end(self) -> None:
         self._over = True
