@@ -235,6 +235,14 @@ def test_second_tables_past_the_end(tmp_path: Path) -> None:
         assert error.data["structure"] == structure
 
 
+def test_unused_vhdx_log_may_lie_anywhere(tmp_path: Path) -> None:
+    path = _vhdx(tmp_path)
+    for header in (64 * KIB, 128 * KIB):
+        _patch(path, header + 72, "<Q", 1 << 62)
+    with open_disk(path) as reader:
+        assert reader.size == SIZE
+
+
 # Absurd sizes
 
 

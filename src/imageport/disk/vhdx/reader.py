@@ -150,7 +150,9 @@ class VhdxReader(MappedReader):
     def _check_overlap(self, reserved: tuple[tuple[int, int], ...]) -> None:
         """No two blocks share a byte with each other or with the tables."""
         require_countable(self.file, MIB)
-        others = {offset // MIB: -(-length // MIB) for offset, length in reserved if length}
+        # A log that is not in use is not looked at, and may be said to lie anywhere.
+        inside = ((offset, length) for offset, length in reserved if offset < self.file.size)
+        others = {offset // MIB: -(-length // MIB) for offset, length in inside if length}
         period, blocks = self._chunk_ratio + 1, array("I")
         for index, entry in enumerate(self._table):
             if entry_state(entry) < BlockState.FULLY_PRESENT:
