@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imageport.jobs.folder import JobFolder, all_jobs
-from imageport.jobs.output import unfinished
+from imageport.jobs.output import remove_unfinished, unfinished
 from imageport.platforms.base import Leftover
 from imageport.platforms.local import platform
 
@@ -18,7 +18,9 @@ def find_leftovers() -> list[Leftover]:
     for folder in dead:
         size = sum(path.stat().st_blocks * 512 for path in folder.path.rglob("*"))
         found.append(Leftover(folder.id, "files", str(folder.path), size))
-        found += [Leftover(folder.id, "partial-output", str(path)) for path in _partial(folder)]
+        output = _output(folder)
+        partial = unfinished(output) if output else []
+        found += [Leftover(folder.id, "partial-output", str(path)) for path in partial]
     return found
 
 
@@ -29,14 +31,15 @@ def remove_leftovers() -> list[Leftover]:
         platform.release(job)
     for folder in all_jobs():
         if not folder.in_use:
-            for path in _partial(folder):
-                path.unlink(missing_ok=True)
+            output = _output(folder)
+            if output:
+                remove_unfinished(output)
             folder.remove()
     return found
 
 
-def _partial(folder: JobFolder) -> list[Path]:
-    request = folder.path / "request.json"
-    if not request.exists() or not folder.request.output:
-        return []
-    return unfinished(Path(folder.request.output))
+def _output(folder: JobFolder) -> Path | None:
+    """Where the output of a job was to go; a look inside an image has none."""
+    if not (folder.path / "request.json").exists() or not folder.request.output:
+        return None
+    return Path(folder.request.output)

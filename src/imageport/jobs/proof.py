@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import Progress, tree_hash
-from imageport.jobs.errors import ProofBroken
-from imageport.jobs.preflight import proof_folder
+from imageport.jobs.errors import ProofBroken, ProofUnwritable
+from imageport.jobs.preflight import proof_draft, proof_folder
 from imageport.jobs.signature import sign, signer
 from imageport.model.proof import Proof
 
@@ -23,9 +23,21 @@ _PROOF = TypeAdapter(Proof)
 
 
 def write_proof(proof: Proof, evidence: Path) -> Proof:
-    """Write the proof's folder whole or not at all; returns the proof with its files' checksums."""
+    """Write the proof's folder whole or not at all; returns the proof with its files' checksums.
+
+    Raises ProofUnwritable.
+    """
     folder = proof_folder(Path(proof.output.path))
-    partial = folder.with_name(folder.name + ".partial")
+    try:
+        return _write(proof, evidence, folder)
+    except OSError as error:
+        # shutil.Error, of a whole folder, has a list of texts instead of an errno.
+        detail = error.strerror or "the pictures and serial texts cannot be copied there"
+        raise ProofUnwritable(path=str(folder), detail=detail) from error
+
+
+def _write(proof: Proof, evidence: Path, folder: Path) -> Proof:
+    partial = proof_draft(Path(proof.output.path))
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(evidence, partial)
     files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
