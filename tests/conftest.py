@@ -1,9 +1,20 @@
-"""Shared by every ring: where built images are kept between runs."""
+"""Shared by every ring: where built images are kept between runs, and a state folder apart."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import pytest
+
 # Shared by content hash with other runs and workers, apart from what a user has.
 os.environ.setdefault("IMAGEPORT_HOME", str(Path.home() / ".cache" / "imageport-tests"))
+
+
+@pytest.fixture
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of this test alone, built images excepted: all that it holds is the test's."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "cache").symlink_to(Path(os.environ["IMAGEPORT_HOME"]) / "cache")
+    monkeypatch.setenv("IMAGEPORT_HOME", str(home))
+    return home

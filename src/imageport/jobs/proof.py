@@ -31,15 +31,16 @@ def write_proof(proof: Proof, evidence: Path) -> Proof:
     try:
         return _write(proof, evidence, folder)
     except OSError as error:
-        # shutil.Error, of a whole folder, has a list of texts instead of an errno.
-        detail = error.strerror or "the pictures and serial texts cannot be copied there"
-        raise ProofUnwritable(path=str(folder), detail=detail) from error
+        raise ProofUnwritable(path=str(folder), detail=error.strerror or str(error)) from error
 
 
 def _write(proof: Proof, evidence: Path, folder: Path) -> Proof:
     partial = proof_draft(Path(proof.output.path))
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(evidence, partial)
+    partial.mkdir()
+    for path in evidence.iterdir():
+        # One by one: copytree's error is a list of texts that no longer says why.
+        shutil.copy2(path, partial)
     files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
     complete = replace(proof, files=files)
     data = _PROOF.dump_json(complete, indent=2)
