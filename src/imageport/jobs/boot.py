@@ -69,6 +69,7 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
         text = evidence.look(work.platform.console(job, Role.ENGINE), every=0)
         work.platform.reset_engine(job)
         work.wait_up(client)
+        work.reporter.say("The image did not hand the machine back; a reset brought the engine.")
     raise _too_late(seconds, text)
 
 
