@@ -82,3 +82,22 @@ def test_a_boot_gone_on_with_keeps_its_picture(tmp_path: Path) -> None:
     assert (tmp_path / "boot.png").read_bytes() == TEXT
     Evidence(tmp_path, "other", last_words="complete").look(Console("log complete", LOGO))
     assert (tmp_path / "other.png").read_bytes() == LOGO
+
+
+def test_when_something_last_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    evidence = Evidence(tmp_path, "untouched")
+    seen = []
+    for said, picture in (
+        ("", EMPTY),
+        ("", TEXT),
+        ("", _screen((0, 0, 300, 40), (0, 52, 8, 54))),
+        ("log", TEXT),
+        ("log", TEXT),
+        ("log", LOGO),
+    ):
+        now += 10
+        evidence.look(Console(said, picture))
+        seen.append(evidence.changed)
+    assert seen == [0, 20, 20, 40, 40, 60], "a cursor is no news"

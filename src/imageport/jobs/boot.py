@@ -13,8 +13,10 @@ from imageport.model.proof import Verdict
 from imageport.model.target import Firmware
 from imageport.platforms.base import DiskRef, Handover, Platform, Role
 
-UNTOUCHED_SECONDS = 120.0
+UNTOUCHED_SECONDS = 600.0
 """How long an untouched image may take to show that it boots, or does not."""
+_STILL_SECONDS = 120.0
+"""When nothing more has happened for so long, it will show neither."""
 
 _ENGINE_IS_BACK = "Booting `engine'"
 """What the engine's boot loader writes to the serial port: from there on the screen is its own."""
@@ -123,7 +125,7 @@ def try_untouched(
     began = time.monotonic()
     verdict, reason = Verdict.UNDECIDED, ""
     try:
-        while verdict is Verdict.UNDECIDED and time.monotonic() - began < UNTOUCHED_SECONDS:
+        while verdict is Verdict.UNDECIDED and _goes_on(began, evidence):
             ended = platform.ended(job, Role.UNTOUCHED)
             text = evidence.look(platform.console(job, Role.UNTOUCHED))
             verdict, reason = verdict_of(text)
@@ -134,6 +136,11 @@ def try_untouched(
     finally:
         platform.stop(job, Role.UNTOUCHED)
     return verdict, reason, time.monotonic() - began
+
+
+def _goes_on(began: float, evidence: Evidence) -> bool:
+    now = time.monotonic()
+    return now - began < UNTOUCHED_SECONDS and now - evidence.changed < _STILL_SECONDS
 
 
 def last_line(text: str) -> str:

@@ -72,6 +72,9 @@ class Evidence:
         self._looked = 0.0
         # A process that goes on with a boot may come when all has been said, and seen.
         self._going = not self.picture.exists()
+        self._shown: tuple[str, int] = ("", 0)
+        self.changed = time.monotonic()
+        """When text or screen last changed, by more than a cursor."""
 
     def look(self, console: Console, *, every: float = 1.0) -> str:
         """Keep what a console shows, pictures at most once in `every` seconds; returns its text."""
@@ -87,8 +90,12 @@ class Evidence:
         self._going = not ending
         if due and console.picture:
             self._looked = time.monotonic()
-            if ink(console.picture) > _CURSOR:
+            shown = ink(console.picture)
+            if shown > _CURSOR:
                 self.picture.write_bytes(console.picture)
+            said, before = self._shown
+            if said != text or abs(shown - before) > _CURSOR:
+                self._shown, self.changed = (text, shown), self._looked
         return text
 
 
