@@ -37,10 +37,12 @@ packages:
 		$(SUDO) apt-get -o DPkg::Lock::Timeout=300 update && $(APT_INSTALL) $$missing; \
 	}
 
-# The stamp is written last, so that an interrupted setup is done again.
+# The stamp is written last, so that an interrupted setup is done again. uv, which installs all the
+# rest, comes in the version of the same lock.
 .venv/.complete: requirements.lock pyproject.toml | packages
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	[ -x $(BIN)/uv ] || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@

@@ -14,9 +14,18 @@ import pytest
 
 from imageport.model.target import DiskFormat, Firmware
 from lab.guests import WindowsMaster, export, master
-from tests.system.command import assert_nothing_left, error_of, imageport, sha256, started
+from tests.system.command import (
+    assert_home_is_empty,
+    assert_nothing_left,
+    error_of,
+    imageport,
+    sha256,
+    started,
+)
 
 pytestmark = pytest.mark.timeout(1200)
+
+_IN_THE_BOOT = r"progress: \d+ s "
 
 
 @pytest.fixture
@@ -45,7 +54,10 @@ def _migrate(source: Path, output: Path) -> tuple[str | Path, ...]:
 def _disturbed(
     arguments: tuple[str | Path, ...], pattern: str, disturb: Callable[[int], None]
 ) -> subprocess.CompletedProcess[str]:
-    """Run; call `disturb` with the process id when a line of the progress matches."""
+    """Run; call `disturb` with the process id when a line of the progress matches.
+
+    The process stands still meanwhile: what is disturbed is what the line tells of.
+    """
     lines = []
     with started(*arguments) as process:
         assert process.stderr is not None
@@ -55,7 +67,9 @@ def _disturbed(
             lines.append(line)
             if pending and re.search(pattern, line):
                 pending = False
+                os.kill(process.pid, signal.SIGSTOP)
                 disturb(process.pid)
+                os.kill(process.pid, signal.SIGCONT)
         said = process.stdout.read()
     assert not pending, lines
     return subprocess.CompletedProcess((), process.returncode, said, "".join(lines))
@@ -63,53 +77,88 @@ def _disturbed(
 
 @pytest.mark.parametrize(
     ("number", "pattern"),
-    [(signal.SIGINT, "prepare: started"), (signal.SIGTERM, "boot: started")],
-    ids=["interrupt-in-prepare", "terminate-in-boot"],
+    [
+        (signal.SIGINT, _IN_THE_BOOT),
+        (signal.SIGTERM, "prepare: started"),
+        pytest.param(signal.SIGTERM, "boot: started", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "write: started", marks=pytest.mark.slow),
+    ],
+    ids=["interrupt-in-boot", "terminate-in-prepare", "terminate-in-boot", "interrupt-in-write"],
 )
 def test_stopped_by_its_user(
-    tmp_path: Path, source: Path, number: signal.Signals, pattern: str
+    tmp_path: Path, source: Path, own_home: Path, number: signal.Signals, pattern: str
 ) -> None:
     before = sha256(source)
     output = tmp_path / "in" / "out.raw"
 
     def impatiently(pid: int) -> None:
-        os.kill(pid, number)
+        # To the whole group, as a terminal does it.
+        os.killpg(pid, signal.SIGCONT)
+        os.killpg(pid, number)
         time.sleep(0.5)
-        os.kill(pid, number)
+        os.killpg(pid, number)
 
     done = _disturbed(_migrate(source, output), pattern, impatiently)
     assert done.returncode == 130, done.stderr
     assert "job.interrupted" in done.stdout
     assert sha256(source) == before
     assert_nothing_left(source.parent, source)
+    assert_home_is_empty(own_home)
 
 
-def test_disk_fills_up_while_the_output_is_written(
-    tmp_path: Path, source: Path, small: Path
+@pytest.mark.parametrize(
+    ("pattern", "room", "code"),
+    [
+        ("write: started", 8 << 20, "disk.unwritable"),
+        ("read-back: started", 0, "proof.unwritable"),
+    ],
+    ids=["in-the-middle-of-the-output", "before-the-proof"],
+)
+def test_disk_fills_up(
+    source: Path, small: Path, *, own_home: Path, pattern: str, room: int, code: str
 ) -> None:
+    before = sha256(source)
     filler = small / "somebody-elses"
 
     def fill(_: int) -> None:
-        with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(1 << 20))
+        with filler.open("wb", buffering=0) as file:
+            with pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(bytes(1 << 20))
+            file.truncate(file.tell() - room)
 
-    done = _disturbed(_migrate(source, small / "out.raw"), "verify: started", fill)
+    done = _disturbed(_migrate(source, small / "out.raw"), pattern, fill)
     error = error_of(done)
-    assert error["code"] == "disk.unwritable"
+    assert error["code"] == code
     assert "No space left" in error["sentence"]
     assert [path.name for path in small.iterdir()] == [filler.name]
+    assert sha256(source) == before
     assert_nothing_left(source.parent, source)
+    assert_home_is_empty(own_home)
 
 
-def test_source_is_written_to(source: Path) -> None:
+@pytest.mark.parametrize(
+    "pattern",
+    ["inspect: started", pytest.param(_IN_THE_BOOT, marks=pytest.mark.slow), "write: started"],
+    ids=["in-inspect", "in-boot", "in-write"],
+)
+def test_source_is_written_to(source: Path, own_home: Path, pattern: str) -> None:
+    content = bytearray(source.read_bytes())
+    content[-1] ^= 0xFF
+
     def write(_: int) -> None:
-        with source.open("ab") as file:
-            file.write(bytes(512))
+        with source.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(content[-1:])
 
-    done = _disturbed(_migrate(source, source.with_name("out.raw")), "inspect: started", write)
-    assert error_of(done)["code"] == "job.source-changed"
+    output = source.with_name("out.raw")
+    done = _disturbed(_migrate(source, output), pattern, write)
+    error = error_of(done)
+    assert error["code"] == "job.source-changed"
+    assert str(source) in error["sentence"]
+    assert source.read_bytes() == content, "only the other program has written to it"
     assert_nothing_left(source.parent, source)
+    assert_home_is_empty(own_home)
 
 
 def test_no_room_and_no_permission(source: Path, small: Path) -> None:

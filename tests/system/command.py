@@ -27,9 +27,16 @@ def imageport(*arguments: str | Path, seconds: float = 900) -> subprocess.Comple
 
 
 def started(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Begin to run; its standard error has a line for whatever it begins and ends."""
+    """Begin to run; its standard error has a line for whatever it begins and ends.
+
+    It leads a process group, as a command does that a person types.
+    """
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -61,6 +68,12 @@ def assert_nothing_left(folder: Path, source: Path, *kept: str) -> None:
     jobs = {job.id for job in all_jobs() if str(folder) in _request(job.path)}
     assert not jobs
     assert not [role for _, job, role in running() if job in jobs]
+
+
+def assert_home_is_empty(home: Path) -> None:
+    """No job is left in a state folder that one test has for itself, and no machine of it runs."""
+    assert not list((home / "jobs").iterdir())
+    assert not list(running())
 
 
 def _request(job: Path) -> str:

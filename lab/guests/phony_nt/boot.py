@@ -22,6 +22,8 @@ _DISK_WAIT: Final = 10.0
 """Seconds for the boot disk to appear; with a driver it takes well under one."""
 _RESTART_DELAY: Final = 8.0
 """Seconds that a STOP screen stays when the machine restarts by itself."""
+_SHUTDOWN_SECONDS: Final = 3.0
+"""How long the screen stays before an orderly restart; Windows takes longer to shut down."""
 _HANG_MARK: Final = b"imageport-lab: hang"
 _NO_BOOT_DEVICE: Final = "INACCESSIBLE_BOOT_DEVICE"
 _NOTICE: Final = "imageport phony Windows: a test guest, not Microsoft software"
@@ -161,6 +163,7 @@ class Boot:
         if self._first_boot():
             paint([*ready, "", "First boot is complete: restarting.", "", _NOTICE], TEAL)
             say("imageport first-boot: complete")
+            time.sleep(_SHUTDOWN_SECONDS)
             restart()
         machine.busybox("umount", str(_VOLUME))
         machine.busybox("acpid")

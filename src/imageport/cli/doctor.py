@@ -15,6 +15,7 @@ from imageport.engine.image.bootdisk import SHIM, SIGNED_GRUB
 from imageport.engine.image.grub import GRUB_PC
 from imageport.host.home import home, subfolder
 from imageport.host.run import tool_environment
+from imageport.host.user_ids import ENOUGH, has_own_ids
 from imageport.platforms.local.accel import QEMU, kvm_may_work
 
 HELP = """Say what this computer has and lacks, and how to get it.
@@ -88,6 +89,8 @@ def _rows() -> list[_Row]:
     rows += [
         _Row(str(file), file.exists(), f"Debian package {name}") for file, name in _FILES.items()
     ]
+    ids = f"{ENOUGH} in /etc/subuid and /etc/subgid (usermod --add-subuids, --add-subgids)"
+    rows.append(_Row("user ids of this user's own", has_own_ids(), ids))
     folder = subfolder("cache", "engine", recipe.image_key()) if _engine_is_built() else None
     built = str(folder) if folder else "imageport engine build"
     rows.append(_Row("engine image", folder is not None, built, needed=False))

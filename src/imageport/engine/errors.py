@@ -10,9 +10,7 @@ class EngineSilent(ImageportError):
 
     code = "engine.silent"
     sentence = "The engine at {address} did not answer within {seconds} s."
-    remedy = (
-        "Look at its console text in the job's folder; `imageport doctor` checks this computer."
-    )
+    remedy = "Run `imageport doctor`, and the command again when this computer is less busy."
 
 
 class EngineRefused(ImageportError):

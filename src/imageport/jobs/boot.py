@@ -13,12 +13,18 @@ from imageport.model.proof import Verdict
 from imageport.model.target import Firmware
 from imageport.platforms.base import DiskRef, Handover, Platform, Role
 
-UNTOUCHED_SECONDS = 120.0
+UNTOUCHED_SECONDS = 600.0
 """How long an untouched image may take to show that it boots, or does not."""
+_STILL_SECONDS = 120.0
+"""When nothing more has happened for so long, it will show neither."""
 
 _ENGINE_IS_BACK = "Booting `engine'"
 """What the engine's boot loader writes to the serial port: from there on the screen is its own."""
+_LAST_WORDS = "imageport first-boot: complete"
+"""What the first-boot runner writes to the serial port just before it restarts the machine."""
 _LOOK_SECONDS = 0.5
+_ASK_SECONDS = 2.0
+"""Asking an engine that is not there takes a second, in which nobody looks at the screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +50,28 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
     job = work.folder.id
     shown = len(work.platform.console(job, Role.ENGINE).text)
     began, skip = _began(work.folder.path / f"boot-{work.attempt}", shown)
-    evidence = Evidence(work.folder.evidence, "boot", skip=skip, until=_ENGINE_IS_BACK)
+    evidence = Evidence(
+        work.folder.evidence, "boot", skip=skip, until=_ENGINE_IS_BACK, last_words=_LAST_WORDS
+    )
     id = work.command_id("boot-image")
+    asked = 0.0
     with work.client() as client:
         while time.time() - began < seconds:
             text = evidence.look(work.platform.console(job, Role.ENGINE))
             work.reporter.progress(time.time() - began, 0, last_line(text))
             work.check_alive()
-            # Asked each time: a job that was killed in the middle finds the image at work, and no
-            # engine to say so.
-            status = client.try_ask(id, "boot-image", {})
-            if status and status.ended:
-                return Boot(time.time() - began, text)
+            if time.monotonic() - asked >= _ASK_SECONDS:
+                # Asked to begin, each time: a job that was killed in the middle finds the image at
+                # work, and no engine to say so.
+                status = client.try_ask(id, "boot-image", {})
+                if status and status.ended:
+                    return Boot(time.time() - began, text)
+                asked = time.monotonic()
             time.sleep(_LOOK_SECONDS)
         text = evidence.look(work.platform.console(job, Role.ENGINE), every=0)
         work.platform.reset_engine(job)
         work.wait_up(client)
+        work.reporter.say("The image did not hand the machine back; a reset brought the engine.")
     raise _too_late(seconds, text)
 
 
@@ -113,7 +125,7 @@ def try_untouched(
     began = time.monotonic()
     verdict, reason = Verdict.UNDECIDED, ""
     try:
-        while verdict is Verdict.UNDECIDED and time.monotonic() - began < UNTOUCHED_SECONDS:
+        while verdict is Verdict.UNDECIDED and _goes_on(began, evidence):
             ended = platform.ended(job, Role.UNTOUCHED)
             text = evidence.look(platform.console(job, Role.UNTOUCHED))
             verdict, reason = verdict_of(text)
@@ -124,6 +136,11 @@ def try_untouched(
     finally:
         platform.stop(job, Role.UNTOUCHED)
     return verdict, reason, time.monotonic() - began
+
+
+def _goes_on(began: float, evidence: Evidence) -> bool:
+    now = time.monotonic()
+    return now - began < UNTOUCHED_SECONDS and now - evidence.changed < _STILL_SECONDS
 
 
 def last_line(text: str) -> str:

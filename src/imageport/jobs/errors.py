@@ -95,6 +95,14 @@ class EngineLost(ImageportError):
     )
 
 
+class ProofUnwritable(ImageportError):
+    """The proof cannot be written beside the output."""
+
+    code = "proof.unwritable"
+    sentence = "The proof cannot be written to {path}: {detail}."
+    remedy = "Check free space and permissions there, and run the command again."
+
+
 class ProofBroken(ImageportError):
     """A proof does not prove."""
 

@@ -8,7 +8,7 @@ from imageport.disk.ends.open import is_local
 from imageport.disk.target import LocalTarget
 from imageport.jobs.copies import CopyFolder, unfinished_copies
 from imageport.jobs.folder import JobFolder, all_jobs
-from imageport.jobs.output import unfinished
+from imageport.jobs.output import remove_unfinished, unfinished
 from imageport.platforms.base import Leftover
 from imageport.platforms.local import platform
 
@@ -23,7 +23,9 @@ def find_leftovers() -> list[Leftover]:
     for folder in dead:
         size = sum(path.stat().st_blocks * 512 for path in folder.path.rglob("*"))
         found.append(Leftover(folder.id, "files", str(folder.path), size))
-        found += [Leftover(folder.id, "partial-output", str(path)) for path in _partial(folder)]
+        output = _output(folder)
+        partial = unfinished(output) if output else []
+        found += [Leftover(folder.id, "partial-output", str(path)) for path in partial]
     found += [Leftover(each.path.name, COPY, each.target) for each in _copies()]
     return found
 
@@ -38,8 +40,9 @@ def remove_leftovers() -> list[Leftover]:
         platform.release(job)
     for folder in all_jobs():
         if not folder.in_use:
-            for path in _partial(folder):
-                path.unlink(missing_ok=True)
+            output = _output(folder)
+            if output:
+                remove_unfinished(output)
             folder.remove()
     for copy in _copies():
         if is_local(copy.target):
@@ -54,8 +57,8 @@ def _copies() -> list[CopyFolder]:
     return [folder for folder in unfinished_copies() if folder.begun]
 
 
-def _partial(folder: JobFolder) -> list[Path]:
-    request = folder.path / "request.json"
-    if not request.exists() or not folder.request.output:
-        return []
-    return unfinished(Path(folder.request.output))
+def _output(folder: JobFolder) -> Path | None:
+    """Where the output of a job was to go; a look inside an image has none."""
+    if not (folder.path / "request.json").exists() or not folder.request.output:
+        return None
+    return Path(folder.request.output)

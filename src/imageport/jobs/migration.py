@@ -54,10 +54,12 @@ class Migration:
     working: Lock = field(default_factory=Lock)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def step(self, name: str, work: Callable[[], T], *, attempt: int = 0) -> T:
+    def step(
+        self, name: str, work: Callable[[], T], *, attempt: int = 0, reads_source: bool = True
+    ) -> T:
         """Run one durable step; what it returned before a crash is returned again.
 
-        Raises what `work` raises, and SourceChanged.
+        Raises what `work` raises, and SourceChanged unless it does not depend on the source.
         """
 
         def timed() -> tuple[T, float]:
@@ -67,7 +69,8 @@ class Migration:
             self.reporter.step_started(name, self._title(name))
             with self.working:
                 result = work()
-            self._check_source()
+            if reads_source:
+                self._check_source()
             return result, time.monotonic() - began
 
         result, seconds = DBOS.run_step({"name": f"{name}-{attempt}"}, timed)

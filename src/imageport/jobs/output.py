@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -13,6 +14,7 @@ from imageport.disk.open import open_disk
 from imageport.disk.treehash import Progress, tree_hash
 from imageport.jobs.errors import OutputDiffers
 from imageport.jobs.folder import JobFolder
+from imageport.jobs.preflight import proof_draft, proof_folder
 from imageport.jobs.work_disk import open_work_disk
 from imageport.model.proof import DiskProof
 from imageport.model.target import PROFILES, Target
@@ -80,11 +82,18 @@ def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskPr
 def unfinished(output: Path) -> list[Path]:
     """What an unfinished migration has written beside its output."""
     path = unproven(output)
-    names = (path.name, f"{path.name}.partial", f"{path.name}.partial.blocks")
+    names = [path.name, f"{path.name}.partial", f"{path.name}.partial.blocks"]
+    names.append(proof_draft(output).name)
+    if path.exists():
+        # The proof is whole a moment before the output gets its name.
+        names.append(proof_folder(output).name)
     return [found for found in map(path.with_name, names) if found.exists()]
 
 
 def remove_unfinished(output: Path) -> None:
     """Remove it."""
     for path in unfinished(output):
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -92,6 +92,11 @@ def proof_folder(output: Path) -> Path:
     return output.with_name(output.name + ".proof")
 
 
+def proof_draft(output: Path) -> Path:
+    """Where it is written until it is whole."""
+    return output.with_name(output.name + ".proof.partial")
+
+
 def failure_folder(output: Path) -> Path:
     """Where the evidence of a migration that failed goes."""
     return output.with_name(output.name + ".failure")

@@ -13,9 +13,9 @@ from imageport.disk.difference import differences
 from imageport.disk.manifest import Manifest
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import Progress, tree_hash
-from imageport.jobs.errors import ProofBroken
+from imageport.jobs.errors import ProofBroken, ProofUnwritable
 from imageport.jobs.output import MANIFEST
-from imageport.jobs.preflight import proof_folder
+from imageport.jobs.preflight import proof_draft, proof_folder
 from imageport.jobs.signature import sign, signer
 from imageport.model.proof import Proof
 
@@ -26,11 +26,24 @@ _PROOF = TypeAdapter(Proof)
 
 
 def write_proof(proof: Proof, evidence: Path) -> Proof:
-    """Write the proof's folder whole or not at all; returns the proof with its files' checksums."""
+    """Write the proof's folder whole or not at all; returns the proof with its files' checksums.
+
+    Raises ProofUnwritable.
+    """
     folder = proof_folder(Path(proof.output.path))
-    partial = folder.with_name(folder.name + ".partial")
+    try:
+        return _write(proof, evidence, folder)
+    except OSError as error:
+        raise ProofUnwritable(path=str(folder), detail=error.strerror or str(error)) from error
+
+
+def _write(proof: Proof, evidence: Path, folder: Path) -> Proof:
+    partial = proof_draft(Path(proof.output.path))
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(evidence, partial)
+    partial.mkdir()
+    for path in evidence.iterdir():
+        # One by one: copytree's error is a list of texts that no longer says why.
+        shutil.copy2(path, partial)
     files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
     complete = replace(proof, files=files)
     data = _PROOF.dump_json(complete, indent=2)

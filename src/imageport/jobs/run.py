@@ -10,22 +10,25 @@ from pathlib import Path
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from imageport import __version__
+from imageport.engine.errors import EngineSilent
 from imageport.engine.image.build import engine_image
 from imageport.engine.image.recipe import image_key
 from imageport.host.lock import exclusive
+from imageport.jobs.errors import BootFailed, BootTimeout, EngineLost, NotVerified
 from imageport.jobs.folder import JobFolder, job_folder
 from imageport.jobs.migrate import migrate
 from imageport.jobs.migration import MIGRATIONS, Migration
 from imageport.jobs.output import remove_unfinished
 from imageport.jobs.preflight import SourceFacts, check_output, check_source, failure_folder
 from imageport.jobs.report import Reporter
-from imageport.model.errors import ImageportError
 from imageport.model.job import MigrateRequest
 from imageport.model.proof import Proof
 from imageport.platforms.local.hardware import hardware_for
 from imageport.platforms.local.platform import LocalPlatform, release
 
 _STOP_SECONDS = 20.0
+_AFTER_A_BOOT = (BootFailed, BootTimeout, NotVerified, EngineSilent, EngineLost)
+"""Errors that pictures and serial texts of a boot may explain."""
 
 
 def run_migration(request: MigrateRequest, reporter: Reporter) -> Proof:
@@ -41,7 +44,7 @@ def run_migration(request: MigrateRequest, reporter: Reporter) -> Proof:
         try:
             _begin_or_continue(folder, source, reporter)
             return _run(_migration(folder, source, reporter))
-        except ImageportError:
+        except _AFTER_A_BOOT:
             _keep_evidence(folder, reporter)
             raise
         finally:

@@ -51,16 +51,30 @@ class Evidence:
     """Keeps the last picture that shows something, and the serial text, under one name.
 
     The text before `skip` characters is not the boot's; what comes after `until` neither, and the
-    screen from then on neither.
+    screen from then on neither. When the text has `last_words` the machine is about to restart: the
+    screen is kept once more, before it shows firmware and boot loader again.
     """
 
-    def __init__(self, folder: Path, name: str, *, skip: int = 0, until: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        skip: int = 0,
+        until: str | None = None,
+        last_words: str | None = None,
+    ) -> None:
         self.picture = folder / f"{name}.png"
         self.serial = folder / f"{name}-serial.txt"
         self._skip = skip
         self._until = until
+        self._last_words = last_words
         self._looked = 0.0
-        self._most = 0
+        # A process that goes on with a boot may come when all has been said, and seen.
+        self._going = not self.picture.exists()
+        self._shown: tuple[str, int] = ("", 0)
+        self.changed = time.monotonic()
+        """When text or screen last changed, by more than a cursor."""
 
     def look(self, console: Console, *, every: float = 1.0) -> str:
         """Keep what a console shows, pictures at most once in `every` seconds; returns its text."""
@@ -69,14 +83,19 @@ class Evidence:
         if over:
             text = text.partition(str(self._until))[0]
         self.serial.write_text(text)
-        now = time.monotonic()
-        if not over and console.picture and now - self._looked >= every:
-            self._looked = now
+        ending = bool(self._last_words) and str(self._last_words) in text
+        if over or (ending and not self._going):
+            return text
+        due = ending or time.monotonic() - self._looked >= every
+        self._going = not ending
+        if due and console.picture:
+            self._looked = time.monotonic()
             shown = ink(console.picture)
-            # A machine's screen is cleared when it restarts; the last full one is the boot's.
-            if shown > max(_CURSOR, self._most // 2):
+            if shown > _CURSOR:
                 self.picture.write_bytes(console.picture)
-                self._most = max(self._most, shown)
+            said, before = self._shown
+            if said != text or abs(shown - before) > _CURSOR:
+                self._shown, self.changed = (text, shown), self._looked
         return text
 
 

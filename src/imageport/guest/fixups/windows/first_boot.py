@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from imageport.guest import fixups
-from imageport.guest.fixup import Edit, FixUp, Task
+from imageport.guest.fixup import Edit, Step, Task
+from imageport.guest.fixups.first_boot import FirstBootRunner
 from imageport.guest.session import Session
 from imageport.guest.windows import runner
 from imageport.guest.windows.edits import SetValue, WriteFile
 from imageport.guest.windows.inspect import SERVICES
 from imageport.guest.windows.registry_value import Value
-from imageport.model.guest import Change, Check, OsFamily
+from imageport.model.guest import Change, OsFamily
 
 _KEY = f"{SERVICES}\\{runner.SERVICE}"
 _VALUES = (
@@ -23,27 +23,23 @@ _VALUES = (
 )
 
 
-class FirstBoot(FixUp):
-    """Service, script and steps. They remove themselves in the first boot: gone is right too."""
+class FirstBoot(FirstBootRunner):
+    """Service, script and steps."""
 
     name = "first-boot"
     family = OsFamily.WINDOWS
-    order = 90
+    folder = runner.STEPS
 
-    def edits(self, task: Task) -> tuple[Edit, ...]:
-        """The files first, the service that starts them last."""
-        steps = fixups.steps(self.family, task)
-        files = [
-            WriteFile(
-                runner.step_path(10 * number, step.name),
-                runner.step_text(step.script).encode("ascii"),
-                f"first-boot step {step.name}",
-            )
-            for number, step in enumerate(steps, 1)
-        ]
+    def script(self, number: int, step: Step) -> WriteFile:
+        """A batch file."""
+        path = runner.step_path(number, step.name)
+        text = runner.step_text(step.script).encode("ascii")
+        return WriteFile(path, text, f"first-boot step {step.name}")
+
+    def runner(self) -> tuple[Edit, ...]:
+        """The service that starts it comes last."""
         text = runner.RUN_TEXT.encode("ascii")
         return (
-            *files,
             WriteFile(runner.RUN, text, "first-boot runner"),
             *(SetValue(_KEY, value, "first-boot service") for value in _VALUES),
         )
@@ -55,22 +51,7 @@ class FirstBoot(FixUp):
         service = Change(self.name, "first-boot service", _KEY, None, runner.IMAGE_PATH)
         return (*(change for change in changes if change), service)
 
-    def apply(self, session: Session, task: Task) -> None:
-        """Steps of an earlier preparation go: its first boot never came."""
-        wanted = {
-            edit.path.rpartition("\\")[2]
-            for edit in self.edits(task)
-            if isinstance(edit, WriteFile)
-        }
-        folder = session.guest.find(runner.STEPS)
-        for old in folder.iterdir() if folder else ():
-            if old.name not in wanted:
-                old.unlink()
-        super().apply(session, task)
-
-    def verify(self, session: Session, task: Task) -> tuple[Check, ...]:
-        """All of it is there, or (after the first boot) none of it."""
-        left = session.guest.find(runner.FOLDER) or session.registry.key(_KEY)
-        if left is None:
-            return (Check(self.name, "first-boot runner", True, "ran and removed itself"),)
-        return super().verify(session, task)
+    def left(self, session: Session) -> bool:
+        """See the base."""
+        in_registry = session.registry.key(_KEY) is not None
+        return in_registry or session.guest.find(runner.FOLDER) is not None
