@@ -96,7 +96,7 @@ def copy(  # noqa: PLR0913, PLR0917  # one parameter for each option of the comm
             raise CopyStopped(target=request.target) from None
         if manifest is not None:
             done.content.save(manifest)
-        _print_copied(request, done, as_json=as_json)
+        _print_copied(request.source, done, as_json=as_json)
 
 
 def _absolute(address: str) -> str:
@@ -118,13 +118,13 @@ def _access(credentials: Path | None, ca: Path | None, endpoint: str | None) -> 
     return Access(read_credentials(credentials), ca, endpoint)
 
 
-def _print_copied(request: CopyRequest, done: Copied, *, as_json: bool) -> None:
+def _print_copied(source: str, done: Copied, *, as_json: bool) -> None:
     root = done.content.root.hex()
     if as_json:
         print_json(
             {
-                "source": request.source,
-                "target": done.address or request.target,
+                "source": source,
+                "target": done.address,
                 "root": root,
                 "virtual_size": done.content.size,
                 "read_back": done.read_back,
@@ -132,6 +132,4 @@ def _print_copied(request: CopyRequest, done: Copied, *, as_json: bool) -> None:
         )
         return
     proven = "read back and the same" if done.read_back else "not read back"
-    print_facts(
-        [("Copied", done.address or request.target), ("Content hash", f"{root} ({proven})")]
-    )
+    print_facts([("Copied", done.address), ("Content hash", f"{root} ({proven})")])

@@ -34,8 +34,8 @@ _MAX_RANGES = 1 << 20
 class ArchiveReader(RawReader):
     """`disk.raw` of a `tar.gz`; its temporary file is gone when the reader is closed."""
 
-    def __init__(self, archive: ImageFile, scratch: Path) -> None:
-        """Unpack `archive` below the folder `scratch`, and close it.
+    def __init__(self, archive: ImageFile, scratch: Path | None = None) -> None:
+        """Unpack `archive` below the folder `scratch` (TMPDIR's, if None), and close it.
 
         Raises `NotADiskError`, `CorruptError`, `UnwritableError` and what reading `archive` raises.
         """

@@ -52,9 +52,9 @@ class CopyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A complete copy. `address` is None where what was written cannot be read as a disk."""
+    """A complete copy, and the address that it can be read from."""
 
-    address: str | None
+    address: str
     content: Manifest
     read_back: bool
 
@@ -114,10 +114,10 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
                 folder.remove()
             raise
         address = made.address()
-        if address is not None and read_back:
+        if read_back:
             _read_back(address, target, content, reporter)
         folder.remove()
-    return Copied(address, content, read_back and address is not None)
+    return Copied(address, content, read_back)
 
 
 def drop_copy(request: CopyRequest, source: Access, target: Access) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,11 @@ from tests.contract.ends.test_nbd import qemu
 
 @dataclass(frozen=True)
 class Far:
-    """An end as a user names it; `back` is False where what was written is no disk to read."""
+    """An end as a user names it."""
 
     address: str
     credentials: dict[str, Any] | None = None
     endpoint: str | None = None
-    back: bool = True
-    options: tuple[str, ...] = field(default=())
 
 
 @contextlib.contextmanager
@@ -75,7 +73,7 @@ def _ebs(request: pytest.FixtureRequest, folder: Path) -> Iterator[Far]:
 def _gcs(request: pytest.FixtureRequest, folder: Path) -> Iterator[Far]:
     emulator: Emulator = request.getfixturevalue("emulator")
     endpoint = f"http://127.0.0.1:{emulator.port}"
-    yield Far(f"gs://{BUCKET}/{folder.name}.tar.gz", endpoint=endpoint, back=False)
+    yield Far(f"gs://{BUCKET}/{folder.name}.tar.gz", endpoint=endpoint)
 
 
 def copied(source: str | Path, target: str | Path, **options: str | Path | None) -> dict[str, Any]:
@@ -106,13 +104,12 @@ def test_there_and_back(
             secret.touch(mode=0o600)
             secret.write_text(json.dumps(far.credentials))
         there = copied(source, far.address, target_credentials=secret, target_endpoint=far.endpoint)
-        assert there["read_back"] is far.back
-        if far.back:
-            back = copied(
-                there["target"],
-                tmp_path / "back.qcow2",
-                source_credentials=secret,
-                source_endpoint=far.endpoint,
-            )
-            assert back["root"] == there["root"]
+        assert there["read_back"]
+        back = copied(
+            there["target"],
+            tmp_path / "back.qcow2",
+            source_credentials=secret,
+            source_endpoint=far.endpoint,
+        )
+        assert back["root"] == there["root"]
     assert not list((home / "copies").iterdir())

@@ -8,7 +8,7 @@
 | `http://`, `https://` | any format | |
 | `pageblob://host/container/blob`, also of a managed disk | fixed VHD | fixed VHD |
 | `ebs://region/snap-...`; `ebs://region/` for a new snapshot | raw | raw |
-| `gs://bucket/object` | any format | Google's archive |
+| `gs://bucket/object` | any format, Google's archive | Google's archive |
 """
 
 from __future__ import annotations
@@ -94,13 +94,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A target that was opened, and where it can be read once it is finished.
-
-    `address` is None where what is written cannot be read as a disk.
-    """
+    """A target that was opened, and where it can be read once it is finished."""
 
     writer: DiskWriter
-    address: Callable[[], str | None]
+    address: Callable[[], str]
 
 
 def is_local(address: str) -> bool:

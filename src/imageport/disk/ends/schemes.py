@@ -24,6 +24,7 @@ from imageport.disk.ends.smb.file import SmbFile
 from imageport.disk.ends.smb.location import SmbLocation
 from imageport.disk.ends.smb.target import SmbTarget
 from imageport.disk.open import open_disk
+from imageport.disk.unpack import ArchiveReader
 from imageport.model.credentials import (
     AwsKey,
     AzureSas,
@@ -147,7 +148,8 @@ def _gcs_place(address: str, access: Access) -> GcsPlace:
 
 
 def _gcs_source(address: str, access: Access) -> DiskReader:
-    return open_disk(GcsFile(_gcs_place(address, access)))
+    file = GcsFile(_gcs_place(address, access))
+    return ArchiveReader(file) if address.endswith(".tar.gz") else open_disk(file)
 
 
 def _gcs_target(address: str, wish: Wish) -> Made:
@@ -159,7 +161,7 @@ def _gcs_target(address: str, wish: Wish) -> Made:
         overwrite=wish.overwrite,
         method=GcsMethod(wish.options.get("method", GcsMethod.COMPOSITE)),
     )
-    return Made(create_for(wish.source, target, DiskFormat.TAR_GZ), lambda: None)
+    return Made(create_for(wish.source, target, DiskFormat.TAR_GZ), lambda: address)
 
 
 def _only(address: str, wish: Wish, *known: str) -> None:
