@@ -139,7 +139,7 @@ class StrictEbs(EBSResponse):
         self._check_throttle()
         snapshot = self._completed(self._get_param("SnapshotId"))
         block = int(self._get_param("BlockIndex"))
-        if not tokens.valid(self._get_param("BlockToken") or "", f"{snapshot.id}:{block}"):
+        if not tokens.valid(self._get_param("BlockToken") or "", self._meant(snapshot, block)):
             raise ValidationError("The block token is invalid or expired.", "INVALID_BLOCK_TOKEN")
         data = snapshot.get(block)
         return ActionResult(
@@ -240,7 +240,10 @@ class StrictEbs(EBSResponse):
             raise ValidationError("The only checksum algorithm is SHA256.")
 
     def _token(self, snapshot: Snapshot, block: int) -> str:
-        return tokens.issue(f"{snapshot.id}:{block}", self.settings.token_life)
+        return tokens.issue(self._meant(snapshot, block), self.settings.token_life)
+
+    def _meant(self, snapshot: Snapshot, block: int) -> str:
+        return f"{snapshot.id}:{block}:{self.settings.generation}"
 
     def _page(self, blocks: list[int], what: str) -> tuple[list[int], str | None]:
         """The asked-for page of a list, and the token of the one after it."""

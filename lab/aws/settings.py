@@ -16,6 +16,8 @@ class Settings:
     """GiB of all snapshots together."""
     token_life: float = 7 * 24 * 3600.0
     page_life: float = 3600.0
+    generation: int = 0
+    """Of block tokens: those of another one are as good as expired."""
     seal: float = 0.0
     """From CompleteSnapshot to `completed`."""
     seal_fails: bool = False

@@ -25,7 +25,16 @@ REGION = "eu-west-1"
 KEY = AwsKey(ACCESS_KEY, SECRET_KEY)
 DEFAULTS = {
     name: getattr(Settings(), name)
-    for name in ("throttle", "quota_gib", "token_life", "page_life", "seal", "seal_fails", "page")
+    for name in (
+        "throttle",
+        "quota_gib",
+        "token_life",
+        "page_life",
+        "seal",
+        "seal_fails",
+        "page",
+        "generation",
+    )
 }
 
 
