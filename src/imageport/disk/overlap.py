@@ -67,19 +67,21 @@ class Taken:
     """Which units of a file are taken already."""
 
     def __init__(self, file: ImageFile, unit: int) -> None:
-        """Tell apart pieces of `unit` bytes that begin at its multiples."""
+        """Tell apart pieces of `unit` bytes, a power of two, that begin at its multiples."""
         units = file.size // unit + 1
         if units > _MAX_UNITS:
             feature = f"a file of {file.size} bytes in units of {unit}"
             raise UnsupportedError(file=file.name, feature=feature)
-        self._unit = unit
+        self._shift = unit.bit_length() - 1
         self._bits = bytearray(units // 8 + 1)
 
-    def take(self, position: int) -> bool:
-        """Take the unit at byte `position`, which lies in the file; False when it was taken."""
-        number = position // self._unit
-        bit = 1 << (number & 7)
-        if self._bits[number >> 3] & bit:
-            return False
-        self._bits[number >> 3] |= bit
-        return True
+    def twice(self, positions: Iterable[int]) -> int | None:
+        """Take the units at these bytes, which lie in the file; the first that was taken before."""
+        bits, shift = self._bits, self._shift
+        for position in positions:
+            number = position >> shift
+            bit = 1 << (number & 7)
+            if bits[number >> 3] & bit:
+                return position
+            bits[number >> 3] |= bit
+        return None

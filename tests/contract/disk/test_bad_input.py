@@ -171,7 +171,7 @@ def _l2_table(path: Path, index: int) -> int:
         ("vhdx", _same_block, "block allocation table"),
         ("vhdx", _block_over_the_table, "block allocation table"),
         ("vhdx", _block_over_the_bitmap, "block allocation table"),
-        ("vmdk", _same_grain, "grain 1"),
+        ("vmdk", _same_grain, "grain of table 0"),
         ("qcow2", _same_cluster, "cluster"),
         ("qcow2", _cluster_of_another_table, "cluster"),
         ("qcow2", _cluster_over_a_table, "L2 table"),

@@ -1,11 +1,12 @@
 """Every parser, fed with damage: no crash, no hang, 256 MiB at most, and errors that say where.
 
 The seeds are made, and always the same: every kind of image that is read, chains, a VHDX whose log
-is to be replayed, manifests, and the journal of a copy that was cut off.
+is to be replayed, manifests, an archive, and the journal of a copy that was cut off.
 """
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 import uuid
@@ -16,7 +17,9 @@ import pytest
 
 from imageport.disk.copy import copy
 from imageport.disk.create import create_disk
+from imageport.disk.gcp import GcpArchiveWriter
 from imageport.disk.open import open_disk
+from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import tree_hash
 from tests.contract.disk import chains, qemu
 from tests.contract.disk.fuzz import FUZZ_FORMAT
@@ -62,6 +65,17 @@ def test_manifests(seconds: int, small: Path, tmp_path: Path) -> None:
         tree_hash(reader).save(path)
     cases, refused = _run("manifest", path, "manifest", seconds)
     assert cases >= refused > 0
+
+
+@pytest.mark.parametrize("seconds", [SECONDS, SLOW])
+def test_archives(seconds: int, small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plain.tar"
+    with open_disk(small) as reader:
+        writer = GcpArchiveWriter(LocalTarget(tmp_path / "image.tar.gz"), reader)
+        copy(reader, writer)
+    path.write_bytes(gzip.decompress((tmp_path / "image.tar.gz").read_bytes()))
+    cases, refused = _run("archive", path, "archive", seconds)
+    assert cases > refused > 0
 
 
 @pytest.mark.parametrize("seconds", [SECONDS, SLOW])

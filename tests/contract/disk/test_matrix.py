@@ -14,10 +14,12 @@ import pytest
 
 from imageport.disk.copy import copy
 from imageport.disk.create import create_disk, granularity
+from imageport.disk.file import LocalFile
 from imageport.disk.gcp import GcpArchiveWriter
 from imageport.disk.open import open_disk
 from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import tree_hash
+from imageport.disk.unpack import ArchiveReader
 from imageport.model.target import DiskFormat
 from tests.contract.disk import chains, libyal, qemu
 
@@ -100,6 +102,8 @@ def test_archive_under_two_tars(name: str, source: Source, disk: Path, tmp_path:
     unpacked = tmp_path / "disk.raw"
     qemu.assert_same(unpacked, "raw", disk)
     with open_disk(unpacked) as reader:
+        assert manifest.padded(reader.size).root == tree_hash(reader).root
+    with ArchiveReader(LocalFile(archive)) as reader:
         assert manifest.padded(reader.size).root == tree_hash(reader).root
     with tarfile.open(archive) as tar:
         (member,) = tar.getmembers()

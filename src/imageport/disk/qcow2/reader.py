@@ -152,28 +152,32 @@ class Qcow2Reader(MappedReader):
         for offset in filter(None, table):
             self.file.require(offset & ~0x1FF, self._cluster, "refcount block")
         taken = Taken(self.file, self._cluster)
-        taken.take(0)
+        taken.twice([0])
         for index, entry in enumerate(self._l1):
             offset = entry & layout.OFFSET_MASK
             if offset & (self._cluster - 1):
                 raise self.corrupt("L1 table", header.l1_offset, f"entry {index} is {entry:#x}")
             if offset:
                 table = self._read_l2(offset)
-                self._take(offset, taken, "L2 table")
+                self._take([offset], taken, "L2 table")
                 self._check_l2(index, table)
                 self._check_overlap(table, taken)
 
-    def _take(self, offset: int, taken: Taken, structure: str) -> None:
+    def _take(self, offsets: list[int], taken: Taken, structure: str) -> None:
         # Shared tables would make a small file describe more than can be looked at.
-        if not taken.take(offset):
-            raise self.corrupt(structure, offset, "its cluster is used twice")
+        twice = taken.twice(offsets)
+        if twice is not None:
+            raise self.corrupt(structure, twice, "its cluster is used twice")
 
     def _check_overlap(self, table: array[int], taken: Taken) -> None:
         """No two entries have one cluster; compressed ones may share its bytes."""
-        for entry in filter(None, islice(table, 0, None, self._entry_size // 8)):
-            offset = entry & layout.OFFSET_MASK
-            if offset and not entry & layout.COMPRESSED and offset < self.file.size:
-                self._take(offset, taken, "cluster")
+        entries = filter(None, islice(table, 0, None, self._entry_size // 8))
+        mask, compressed = layout.OFFSET_MASK, layout.COMPRESSED
+        offsets = [entry & mask for entry in entries if not entry & compressed and entry & mask]
+        if offsets and max(offsets) >= self.file.size:
+            # Clusters that are zeros, or not looked at, may be said to lie anywhere.
+            offsets = [offset for offset in offsets if offset < self.file.size]
+        self._take(offsets, taken, "cluster")
 
     def _check_l2(self, index: int, table: array[int]) -> None:
         if self._quickly_sound(table):

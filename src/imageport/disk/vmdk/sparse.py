@@ -184,10 +184,10 @@ class SparseExtent:
     def _check_overlap(self, index: int, table: array[int], taken: Taken) -> None:
         """No two grains begin within the space of one; compressed ones say where they belong."""
         first = ZEROED_GRAIN if self._header.has(Flag.ZEROED_GRAINS) else 0
-        for entry, sector in enumerate(table):
-            if sector > first and not taken.take(sector * SECTOR):
-                number = index * self._header.table_entries + entry
-                raise corrupt(self.file, f"grain {number}", sector * SECTOR, "it overlaps another")
+        twice = taken.twice(sector * SECTOR for sector in table if sector > first)
+        if twice is not None:
+            structure = f"grain of table {index}"
+            raise corrupt(self.file, structure, twice, "it overlaps another")
 
     def _bad_header(self, detail: str) -> CorruptError:
         return corrupt(self.file, "sparse extent header", 0, detail)
