@@ -95,13 +95,20 @@ class EngineClient:
             time.sleep(_POLL_SECONDS)
         raise EngineSilent(address=self.address, seconds=seconds)
 
-    def ask(self, id: str, name: str, args: dict[str, Any]) -> None:
-        """Start a command; the same id again changes nothing.
+    def ask(
+        self,
+        id: str,
+        name: str,
+        args: dict[str, Any],
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start a command; the same id again changes nothing. `alive` is as in `run`.
 
         Raises RemoteError when the engine refuses, EngineSilent when it does not answer.
         """
         deadline = time.monotonic() + _REQUEST_SECONDS
         while self.try_ask(id, name, args) is None:
+            alive()
             if time.monotonic() > deadline:
                 raise EngineSilent(address=self.address, seconds=_REQUEST_SECONDS)
             time.sleep(_POLL_SECONDS)
@@ -154,7 +161,7 @@ class EngineClient:
         `alive` is asked when the engine does not answer, and raises when it never will again.
         Raises RemoteError with the command's own error, or CommandTimeout.
         """
-        self.ask(id, name, args)
+        self.ask(id, name, args, alive)
         deadline = time.monotonic() + seconds
         doing = "silent"
         while time.monotonic() < deadline:

@@ -10,13 +10,14 @@ from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.errors import BootFailed, BootTimeout
 from imageport.jobs.watch import Evidence, verdict_of
 from imageport.model.proof import Verdict
-from imageport.model.target import Firmware
-from imageport.platforms.base import DiskRef, Handover, Platform, Role
+from imageport.platforms.base import DiskRef, Handover, Role
 
 UNTOUCHED_SECONDS = 600.0
 """How long an untouched image may take to show that it boots, or does not."""
 _STILL_SECONDS = 120.0
-"""When nothing more has happened for so long, it will show neither."""
+_STILL_ENGINES = 4
+"""When nothing more has happened for so long, it will show neither: in seconds, or, on a busy
+computer, in times that the engine took to start on the same kind of machine."""
 
 _ENGINE_IS_BACK = "Booting `engine'"
 """What the engine's boot loader writes to the serial port: from there on the screen is its own."""
@@ -118,14 +119,19 @@ def _too_late(seconds: float, text: str) -> BootTimeout | BootFailed:
 
 
 def try_untouched(
-    platform: Platform, job: str, source: DiskRef, firmware: Firmware, evidence: Evidence
+    work: EngineWork, source: DiskRef, evidence: Evidence, engine_seconds: float
 ) -> tuple[Verdict, str, float]:
-    """Start the source as it is, until it shows whether it boots: verdict, reason, seconds."""
+    """Start the source as it is, until it shows whether it boots: verdict, reason, seconds.
+
+    `engine_seconds` is how long the engine took to start.
+    """
+    platform, job, firmware = work.platform, work.folder.id, work.firmware
+    still = max(_STILL_SECONDS, _STILL_ENGINES * engine_seconds)
     platform.start(job, Role.UNTOUCHED, source, firmware)
     began = time.monotonic()
     verdict, reason = Verdict.UNDECIDED, ""
     try:
-        while verdict is Verdict.UNDECIDED and _goes_on(began, evidence):
+        while verdict is Verdict.UNDECIDED and _goes_on(began, evidence, still):
             ended = platform.ended(job, Role.UNTOUCHED)
             text = evidence.look(platform.console(job, Role.UNTOUCHED))
             verdict, reason = verdict_of(text)
@@ -138,9 +144,9 @@ def try_untouched(
     return verdict, reason, time.monotonic() - began
 
 
-def _goes_on(began: float, evidence: Evidence) -> bool:
+def _goes_on(began: float, evidence: Evidence, still: float) -> bool:
     now = time.monotonic()
-    return now - began < UNTOUCHED_SECONDS and now - evidence.changed < _STILL_SECONDS
+    return now - began < UNTOUCHED_SECONDS and now - evidence.changed < still
 
 
 def last_line(text: str) -> str:

@@ -14,7 +14,8 @@ from imageport.jobs.errors import EngineLost
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.report import Reporter
 from imageport.model.target import Firmware
-from imageport.platforms.base import DiskRef, Platform
+from imageport.platforms.base import DiskRef, EngineVm, Platform
+from imageport.platforms.errors import MachineDied
 
 START_SECONDS = 300.0
 """An engine starts in seconds; under emulation on a busy computer in a minute."""
@@ -78,14 +79,21 @@ class EngineWork:
 
     def check_alive(self) -> None:
         """Raises EngineLost when the engine's machine is gone."""
-        if self.platform.find_engine(self.folder.id) is None:
-            raise EngineLost(job=self.folder.id)
+        self._found()
 
     @contextmanager
     def client(self) -> Iterator[EngineClient]:
         """Speak to the engine as it is. Raises EngineLost when its machine is gone."""
-        vm = self.platform.find_engine(self.folder.id)
-        if vm is None:
-            raise EngineLost(job=self.folder.id)
+        vm = self._found()
         with EngineClient(vm.address, job_keys(self.folder.keys, self.folder.id)) as client:
             yield client
+
+    def _found(self) -> EngineVm:
+        try:
+            vm = self.platform.find_engine(self.folder.id)
+        except MachineDied as error:
+            # It went away between being found and being asked for its address.
+            raise EngineLost(job=self.folder.id) from error
+        if vm is None:
+            raise EngineLost(job=self.folder.id)
+        return vm

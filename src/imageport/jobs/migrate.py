@@ -92,7 +92,7 @@ class _Steps:
         if not self._source_root:
             self._source_root = run.step("hash", self._hash)
             if self._request.try_untouched:
-                self._untouched = run.step("untouched", self._try_untouched)
+                self._untouched = run.step("untouched", lambda: self._try_untouched(work))
         preparation = run.step("prepare", lambda: self._prepare(work), attempt=attempt)
         boot = run.step(
             "boot", lambda: boot_image(work, self._request.boot_seconds), attempt=attempt
@@ -137,11 +137,11 @@ class _Steps:
         with open_disk(self._source.path) as reader:
             return tree_hash(reader, self._run.report_bytes).root.hex()
 
-    def _try_untouched(self) -> BootTrial:
+    def _try_untouched(self, work: EngineWork) -> BootTrial:
         run = self._run
         evidence = Evidence(run.folder.evidence, "untouched")
         verdict, reason, seconds = try_untouched(
-            run.platform, run.folder.id, self._source, run.source.firmware, evidence
+            work, self._source, evidence, run.seconds["engine"]
         )
         run.reporter.say(f"Untouched: {verdict} ({reason})")
         return self._trial("untouched", verdict, reason, seconds)
