@@ -9,7 +9,7 @@ from typing import Final
 from imageport.guest.fixup import Edit, FixUp, Step, Task
 from imageport.guest.windows import tools
 from imageport.guest.windows.edits import DropValue, SetValue
-from imageport.guest.windows.inspect import SAVED_START, SERVICES
+from imageport.guest.windows.places import SAVED_START, SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import OsFamily
 from imageport.model.guest_facts import WindowsService
