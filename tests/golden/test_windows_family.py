@@ -11,12 +11,13 @@ from pydantic import TypeAdapter
 
 from imageport.guest.errors import UnsupportedArchitectureError, UnsupportedOsError
 from imageport.guest.inspect import inspect
+from imageport.guest.plan import findings
 from imageport.guest.windows.hive import HiveDirtyError
 from imageport.model.errors import ImageportError
 from imageport.model.findings import Severity
-from imageport.model.guest import Inspection
+from imageport.model.guest import Inspection, PrepareOptions
 from imageport.model.guest_facts import WindowsFacts
-from imageport.model.target import Firmware
+from imageport.model.target import PROFILES, Firmware, Target
 from imageport.model.windows_facts import (
     CitrixPart,
     DomainMembership,
@@ -278,6 +279,33 @@ def test_policies(tmp_path: Path) -> None:
     _, control = inspected(tmp_path / "control", state=State.APPLICATION_CONTROL)
     assert control.script_policy.app_locker == ("Script",)
     assert control.script_policy.code_integrity
+
+
+@pytest.mark.parametrize(
+    ("target", "forbidden"),
+    [
+        (Target.AZURE, {("vmbus", Severity.BLOCKER), ("nvme", Severity.WARNING)}),
+        (Target.AWS, {("nvme", Severity.BLOCKER)}),
+        (Target.VSPHERE, {("nvme", Severity.WARNING)}),
+    ],
+)
+def test_a_denied_class_is_in_the_way_of_a_target(
+    tmp_path: Path, target: Target, forbidden: set[tuple[str, Severity]]
+) -> None:
+    inspection, _ = inspected(tmp_path, state=State.DRIVERS_DENIED)
+    found = findings(inspection, PROFILES[target], PrepareOptions())
+    assert {
+        (each.data["device"], each.severity)
+        for each in found
+        if each.code == "guest.device-forbidden"
+    } == forbidden
+
+
+@pytest.mark.parametrize("target", list(Target))
+def test_tools_away_from_home(tmp_path: Path, target: Target) -> None:
+    inspection, _ = inspected(tmp_path, tools=Tools.NUTANIX)
+    codes = {each.code for each in findings(inspection, PROFILES[target], PrepareOptions())}
+    assert ("guest.foreign-tools" in codes) == (target not in (Target.AHV, Target.PVS))
 
 
 def test_page_file_with_sizes(tmp_path: Path) -> None:
