@@ -39,6 +39,7 @@ _LDM_GPT: Final = (*_GPT[:2], Partition("LDM metadata partition", "4201", 1),
                    Partition("LDM data partition", "4200"))  # fmt: skip
 _LDM_MBR: Final = (_MBR[0], Partition("Windows", "42"))
 """Of a dynamic disk, managed by the Logical Disk Manager; its database is not made."""
+_TWO_VOLUMES: Final = (State.BITLOCKER_DATA, State.DIRTY_DATA)
 _DATA_MIB: Final = 64
 _SMALL_MIB: Final = 768
 """Too small to leave a GiB free."""
@@ -93,7 +94,7 @@ def _build_uefi(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UU
     }
     make_fat(disk, esp, "SYSTEM", files)
     _put_system_volume(disk, work, system, master)
-    _put_data_volume(disk, placed[-1], master)
+    _put_data_volume(disk, work, placed[-1], master)
 
 
 def _build_bios(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UUID) -> None:
@@ -116,7 +117,7 @@ def _build_bios(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UU
     core = core_image("(,msdos1)/", _GRUB_MODULES, script)
     embed(disk, core, sector=1, room=reserved.start - 1)
     _put_system_volume(disk, work, system, master)
-    _put_data_volume(disk, placed[-1], master)
+    _put_data_volume(disk, work, placed[-1], master)
 
 
 def _partitions(master: WindowsMaster) -> tuple[Partition, ...]:
@@ -124,7 +125,7 @@ def _partitions(master: WindowsMaster) -> tuple[Partition, ...]:
     match master.state:
         case State.DYNAMIC_DISK:
             return _LDM_GPT if uefi else _LDM_MBR
-        case State.BITLOCKER_DATA:
+        case state if state in _TWO_VOLUMES:
             first, kind = (_GPT[:2], _NTFS_GPT) if uefi else (_MBR[:1], "07")
             size = master.size_mib - _DATA_MIB - 256
             return (*first, Partition("Windows", kind, size), Partition("Data", kind, _DATA_MIB))
@@ -134,7 +135,7 @@ def _partitions(master: WindowsMaster) -> tuple[Partition, ...]:
 
 def _system_index(master: WindowsMaster) -> int:
     """Windows is last but where there is a volume for data."""
-    return -2 if master.state is State.BITLOCKER_DATA else -1
+    return -2 if master.state in _TWO_VOLUMES else -1
 
 
 def _put_system_volume(disk: Path, work: Path, extent: Extent, master: WindowsMaster) -> None:
@@ -150,9 +151,15 @@ def _put_system_volume(disk: Path, work: Path, extent: Extent, master: WindowsMa
     lay_into(disk, extent, volume)
 
 
-def _put_data_volume(disk: Path, extent: Extent, master: WindowsMaster) -> None:
+def _put_data_volume(disk: Path, work: Path, extent: Extent, master: WindowsMaster) -> None:
     if master.state is State.BITLOCKER_DATA:
         _put_encrypted(disk, extent)
+    if master.state is State.DIRTY_DATA:
+        volume = work / "data.ntfs"
+        with made_ntfs(volume, extent, "Data") as root:
+            (root / "figures.bin").write_bytes(bytes(5_000_000))
+        mark_volume_dirty(volume)
+        lay_into(disk, extent, volume)
 
 
 def _put_encrypted(disk: Path, extent: Extent) -> None:

@@ -96,6 +96,8 @@ class State(StrEnum):
     FAST_STARTUP = "fast-startup"
     """On, and shut down fully none the less."""
     DIRTY_VOLUME = "dirty-volume"
+    DIRTY_DATA = "dirty-data"
+    """A second volume was not closed cleanly."""
     DIRTY_HIVE = "dirty-hive"
     BITLOCKER = "bitlocker"
     BITLOCKER_DATA = "bitlocker-data"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from imageport.guest.errors import (
     NoOperatingSystemError,
 )
 from imageport.guest.inspect import inspect
+from imageport.guest.mount import mounted
+from imageport.guest.windows import ntfs
 from imageport.model.target import Firmware
 from lab.guests import State, WindowsMaster
 from lab.guests.masters import master
@@ -36,6 +39,7 @@ def raw(state: State, firmware: Firmware, folder: Path) -> Path:
         (State.DYNAMIC_DISK, Firmware.BIOS, ["guest.dynamic-disk"]),
         (State.BITLOCKER_DATA, Firmware.UEFI, ["guest.bitlocker-data"]),
         (State.BITLOCKER_DATA, Firmware.BIOS, ["guest.bitlocker-data"]),
+        (State.DIRTY_DATA, Firmware.UEFI, ["guest.dirty-volume"]),
         (State.LOW_SPACE, Firmware.UEFI, ["guest.low-space"]),
         (State.COMPACT_OS, Firmware.UEFI, ["guest.compact-os"]),
     ],
@@ -67,3 +71,18 @@ def test_a_disk_that_is_refused(tmp_path: Path, state: State, error: type[GuestE
     ):
         pytest.fail(f"{guest.root} was opened")
     assert refused.value.advice
+
+
+def test_free_space_of_every_volume(tmp_path: Path) -> None:
+    """By the bitmap of a volume that is not mounted, what its driver says when it is."""
+    image = raw(State.DIRTY_DATA, Firmware.BIOS, tmp_path)
+    with host_guest(image, writable=False, scratch=tmp_path) as guest:
+        inspection = inspect(guest)
+        reserved, system, data = inspection.volumes
+        for number, volume in enumerate((reserved, data)):
+            with mounted(volume, tmp_path / f"volume-{number}", writable=False) as place:
+                state = os.statvfs(place)
+                assert volume.free == state.f_bfree * state.f_frsize
+        assert ntfs.free_bytes(system.device) == system.free
+    assert 0 < (data.free or 0) < data.size - 5_000_000
+    assert (reserved.dirty, system.dirty, data.dirty) == (False, False, True)

@@ -95,6 +95,7 @@ ON_DISK = {
     State.CLEAN,
     State.HIBERNATED,
     State.DIRTY_VOLUME,
+    State.DIRTY_DATA,
     State.BITLOCKER,
     State.LOW_SPACE,
     State.DATA_DISK,

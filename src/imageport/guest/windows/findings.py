@@ -58,6 +58,20 @@ def _other_encrypted_volume(inspection: Inspection) -> Iterator[Finding]:
             )
 
 
+def _dirty_volume(inspection: Inspection) -> Iterator[Finding]:
+    for volume in inspection.volumes:
+        if volume.dirty:
+            yield Finding(
+                "guest.dirty-volume",
+                Severity.WARNING,
+                f"Partition {volume.number} was not closed cleanly: every machine made from the "
+                "image will check it when it starts.",
+                "Let chkdsk finish in the master machine, shut it down fully, then take the image "
+                "again.",
+                {"partition": volume.number},
+            )
+
+
 def _started_from_vhd(windows: WindowsFacts) -> Iterator[Finding]:
     for entry in windows.boot_entries:
         if entry.default and entry.from_vhd:
@@ -213,6 +227,7 @@ def _compact_os(windows: WindowsFacts) -> Iterator[Finding]:
 _DISK_RULES: Final[tuple[Callable[[Inspection], Iterator[Finding]], ...]] = (
     _dynamic_disk,
     _other_encrypted_volume,
+    _dirty_volume,
 )
 _RULES: Final[tuple[Callable[[WindowsFacts], Iterator[Finding]], ...]] = (
     _started_from_vhd,
