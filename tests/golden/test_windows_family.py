@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from pydantic import TypeAdapter
 from imageport.guest.errors import UnsupportedArchitectureError, UnsupportedOsError
 from imageport.guest.inspect import inspect
 from imageport.guest.plan import findings
-from imageport.guest.windows.hive import HiveDirtyError
+from imageport.guest.windows.hive import Hive, HiveDirtyError
 from imageport.model.errors import ImageportError
 from imageport.model.findings import Severity
-from imageport.model.guest import Inspection, PrepareOptions
+from imageport.model.guest import Inspection, PrepareOptions, Volume
 from imageport.model.guest_facts import WindowsFacts
 from imageport.model.target import PROFILES, Firmware, Target
 from imageport.model.windows_facts import (
@@ -29,6 +30,8 @@ from imageport.model.windows_facts import (
 from lab.guests.windows_spec import Agent, Product, State, Tools, Vda, WindowsMaster
 from tests.golden.trees import windows_tree
 
+OTHER_PARTITION = "d1b2f3c4-0001-4a5b-8c6d-7e8f90a1b2c3"
+MBR_DRIVE = struct.pack("<IQ", 0xCAFE0123, 1 << 30)
 PLAIN = WindowsMaster(static_address=False)
 """Nothing to remark on."""
 RELEASES = {
@@ -312,6 +315,32 @@ def test_tools_away_from_home(tmp_path: Path, target: Target) -> None:
 def test_page_file_with_sizes(tmp_path: Path) -> None:
     _, facts = inspected(tmp_path, state=State.PAGE_FILE_ELSEWHERE)
     assert facts.page_files == (PageFile(r"E:\pagefile.sys", 4096, 8192, drive_here=False),)
+
+
+@pytest.mark.parametrize(
+    ("remembered", "volume", "here"),
+    [
+        # As the lab's master has it: a partition's GUID on a GPT disk.
+        (None, Volume("d", 5, 9, 9, "unknown", partition_uuid=OTHER_PARTITION), True),
+        (None, Volume("d", 5, 9, 9, "unknown"), False),
+        # On an MBR disk: its signature, and the partition's offset.
+        (MBR_DRIVE, Volume("d", 5, 1 << 30, 9, "unknown", partition_uuid="cafe0123-05"), True),
+        (MBR_DRIVE, Volume("d", 5, 1 << 20, 9, "unknown", partition_uuid="cafe0123-05"), False),
+        (MBR_DRIVE, Volume("d", 5, 1 << 30, 9, "unknown", partition_uuid="0badcafe-05"), False),
+        (b"_??_USBSTOR", Volume("d", 5, 9, 9, "unknown"), False),
+    ],
+)
+def test_drive_of_a_page_file(
+    tmp_path: Path, remembered: bytes | None, volume: Volume, here: bool
+) -> None:
+    guest = windows_tree(tmp_path, dataclasses.replace(PLAIN, state=State.PAGE_FILE_ELSEWHERE))
+    if remembered:
+        with Hive.open(guest.root / "Windows/System32/config/SYSTEM", writable=True) as system:
+            system.ensure_key("MountedDevices").set_binary("\\DosDevices\\E:", remembered)
+            system.commit()
+    facts = inspect(dataclasses.replace(guest, volumes=(*guest.volumes, volume))).windows
+    assert facts is not None
+    assert [file.drive_here for file in facts.page_files] == [here]
 
 
 def test_compressed_windows_is_read_all_the_same(tmp_path: Path) -> None:

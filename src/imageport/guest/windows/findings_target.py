@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from imageport.guest.windows import hardware, tools
@@ -86,9 +86,7 @@ def _new_nics(windows: WindowsFacts, target: TargetProfile) -> Iterator[Nic]:
             yield nic
 
 
-def _denied(
-    windows: WindowsFacts, ids: list[str] | tuple[str, ...], classes: tuple[str, ...]
-) -> bool:
+def _denied(windows: WindowsFacts, ids: Sequence[str], classes: Sequence[str]) -> bool:
     policy = windows.driver_policy
     denied_classes = {each.casefold() for each in policy.denied_classes}
     if denied_classes.intersection(classes):

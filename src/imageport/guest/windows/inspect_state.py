@@ -42,10 +42,13 @@ _MBR_DRIVE: Final = 12
 
 def state(guest: Guest, registry: Registry) -> WindowsState:
     """Everything but the page files."""
-    power = _number(registry.key(rf"{CONTROL}\Power"), "HibernateEnabled")
+    power = registry.key(rf"{CONTROL}\Power")
+    asleep = _number(power, "HibernateEnabled")
+    if asleep is None:
+        asleep = _number(power, "HibernateEnabledDefault")
     quick = _number(registry.key(rf"{SESSION_MANAGER}\Power"), "HiberbootEnabled")
     # Without its file hibernation is off whatever the values say, as on every server.
-    hibernation = bool(power) and guest.find(_MEMORY_FILE) is not None
+    hibernation = bool(asleep) and guest.find(_MEMORY_FILE) is not None
     programs = [place for place in map(guest.find, _COMPRESSED) if place]
     return WindowsState(
         setup=_setup(registry),
