@@ -3,13 +3,15 @@
 from lab.guests.driver_library import driver_library
 from lab.guests.linux import LinuxMaster
 from lab.guests.masters import export, master
-from lab.guests.windows_spec import Product, State, Tools, WindowsMaster
+from lab.guests.windows_spec import Agent, Product, State, Tools, Vda, WindowsMaster
 
 __all__ = [
+    "Agent",
     "LinuxMaster",
     "Product",
     "State",
     "Tools",
+    "Vda",
     "WindowsMaster",
     "driver_library",
     "export",

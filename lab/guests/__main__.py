@@ -11,7 +11,7 @@ from typing import Final
 from imageport.disk.qemu import QEMU_FORMATS
 from imageport.model.errors import ImageportError
 from imageport.model.target import Controller, DiskFormat, Firmware
-from lab.guests import LinuxMaster, Product, State, Tools, WindowsMaster, driver_library
+from lab.guests import LinuxMaster, Product, State, Tools, Vda, WindowsMaster, driver_library
 from lab.guests.masters import export, master
 from lab.guests.tryout import Machine, boot
 
@@ -21,6 +21,8 @@ _NAMES: Final[dict[str, WindowsMaster | LinuxMaster]] = {
     "linux-bios": LinuxMaster(Firmware.BIOS),
     "linux-uefi": LinuxMaster(Firmware.UEFI),
 }
+
+_ASKED: Final = ("product", "tools", "state", "vda", "joined", "hang")
 
 
 def main() -> int:
@@ -44,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--product", type=Product, choices=list(Product))
     build.add_argument("--tools", type=Tools, choices=list(Tools))
     build.add_argument("--state", type=State, choices=list(State))
+    build.add_argument("--vda", type=Vda, choices=list(Vda))
+    build.add_argument("--joined", action="store_true", default=None, help="a domain's member")
     build.add_argument("--hang", action="store_true", default=None, help="a boot that never ends")
     build.set_defaults(run=_build)
     drivers = commands.add_parser("drivers", help="write a driver library for phony Windows")
@@ -62,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    asked = {name: getattr(arguments, name) for name in ("product", "tools", "state", "hang")}
+    asked = {name: getattr(arguments, name) for name in _ASKED}
     spec = dataclasses.replace(
         _NAMES[arguments.name], **{name: value for name, value in asked.items() if value}
     )

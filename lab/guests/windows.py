@@ -35,11 +35,19 @@ _GPT: Final = (
     Partition("Basic data partition", _NTFS_GPT),
 )
 _MBR: Final = (Partition("System Reserved", "07", 100, active=True), Partition("Windows", "07"))
+_LDM_GPT: Final = (*_GPT[:2], Partition("LDM metadata partition", "4201", 1),
+                   Partition("LDM data partition", "4200"))  # fmt: skip
+_LDM_MBR: Final = (_MBR[0], Partition("Windows", "42"))
+"""Of a dynamic disk, managed by the Logical Disk Manager; its database is not made."""
+_TWO_VOLUMES: Final = (State.BITLOCKER_DATA, State.DIRTY_DATA)
+_DATA_MIB: Final = 64
+_SMALL_MIB: Final = 768
+"""Too small to leave a GiB free."""
 _KERNEL_OPTIONS: Final = "console=ttyS0 quiet loglevel=1 vt.global_cursor_default=0 panic=10"
 _GRUB_MODULES: Final = ("part_msdos", "ntfs", "linux", "boot")
 _SOURCES: Final = (
-    "blank_hive boot_files debs disk_image uki windows windows_drivers windows_files "
-    "windows_registry windows_spec"
+    "blank_hive boot_files debs disk_image registry_data uki windows windows_domain "
+    "windows_drivers windows_files windows_registry windows_software windows_spec windows_states"
 )
 """The modules beside this one that an image depends on."""
 _NTFS_VOLUME: Final = "windows.ntfs"
@@ -60,7 +68,7 @@ def windows_master(master: WindowsMaster) -> Path:
 def _build(made: Path, master: WindowsMaster) -> None:
     with scratch() as work:
         disk = work / "disk.raw"
-        blank_disk(disk, master.size_mib)
+        blank_disk(disk, _SMALL_MIB if master.state is State.LOW_SPACE else master.size_mib)
         # Two different masters in one machine must not share an identity.
         identity = uuid.uuid5(uuid.NAMESPACE_URL, repr(master))
         if master.state is State.DATA_DISK:
@@ -73,11 +81,12 @@ def _build(made: Path, master: WindowsMaster) -> None:
 
 
 def _build_uefi(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UUID) -> None:
-    esp, _, system = write_gpt(disk, identity, _GPT)
+    placed = write_gpt(disk, identity, _partitions(master))
+    esp, system = placed[0], placed[_system_index(master)]
     boot, loader, bcd = boot_files(), work / "bootmgfw.efi", work / "BCD"
     command_line = f"{_KERNEL_OPTIONS} phony.disk=gpt:{identity}"
     build_uki(loader, boot / "kernel", boot / "initramfs", command_line)
-    write_bcd(bcd, master.firmware)
+    write_bcd(bcd, master)
     files = {
         "EFI/Boot/bootx64.efi": loader,
         "EFI/Microsoft/Boot/bootmgfw.efi": loader,
@@ -85,16 +94,18 @@ def _build_uefi(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UU
     }
     make_fat(disk, esp, "SYSTEM", files)
     _put_system_volume(disk, work, system, master)
+    _put_data_volume(disk, work, placed[-1], master)
 
 
 def _build_bios(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UUID) -> None:
     signature = identity.fields[0]
-    reserved, system = write_mbr(disk, signature, _MBR)
+    placed = write_mbr(disk, signature, _partitions(master))
+    reserved, system = placed[0], placed[_system_index(master)]
     boot = boot_files()
     volume = work / "reserved.ntfs"
     with made_ntfs(volume, reserved, "System Reserved") as root:
         (root / "Boot").mkdir()
-        write_bcd(root / "Boot/BCD", master.firmware)
+        write_bcd(root / "Boot/BCD", master)
         (root / "bootmgr").write_bytes((boot / "kernel").read_bytes())
         (root / "Boot/boot.sdi").write_bytes((boot / "initramfs").read_bytes())
     lay_into(disk, reserved, volume)
@@ -106,6 +117,25 @@ def _build_bios(disk: Path, work: Path, master: WindowsMaster, identity: uuid.UU
     core = core_image("(,msdos1)/", _GRUB_MODULES, script)
     embed(disk, core, sector=1, room=reserved.start - 1)
     _put_system_volume(disk, work, system, master)
+    _put_data_volume(disk, work, placed[-1], master)
+
+
+def _partitions(master: WindowsMaster) -> tuple[Partition, ...]:
+    uefi = master.firmware is Firmware.UEFI
+    match master.state:
+        case State.DYNAMIC_DISK:
+            return _LDM_GPT if uefi else _LDM_MBR
+        case state if state in _TWO_VOLUMES:
+            first, kind = (_GPT[:2], _NTFS_GPT) if uefi else (_MBR[:1], "07")
+            size = master.size_mib - _DATA_MIB - 256
+            return (*first, Partition("Windows", kind, size), Partition("Data", kind, _DATA_MIB))
+        case _:
+            return _GPT if uefi else _MBR
+
+
+def _system_index(master: WindowsMaster) -> int:
+    """Windows is last but where there is a volume for data."""
+    return -2 if master.state in _TWO_VOLUMES else -1
 
 
 def _put_system_volume(disk: Path, work: Path, extent: Extent, master: WindowsMaster) -> None:
@@ -119,6 +149,17 @@ def _put_system_volume(disk: Path, work: Path, extent: Extent, master: WindowsMa
     if master.state is State.DIRTY_VOLUME:
         mark_volume_dirty(volume)
     lay_into(disk, extent, volume)
+
+
+def _put_data_volume(disk: Path, work: Path, extent: Extent, master: WindowsMaster) -> None:
+    if master.state is State.BITLOCKER_DATA:
+        _put_encrypted(disk, extent)
+    if master.state is State.DIRTY_DATA:
+        volume = work / "data.ntfs"
+        with made_ntfs(volume, extent, "Data") as root:
+            (root / "figures.bin").write_bytes(bytes(5_000_000))
+        mark_volume_dirty(volume)
+        lay_into(disk, extent, volume)
 
 
 def _put_encrypted(disk: Path, extent: Extent) -> None:

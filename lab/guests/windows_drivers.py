@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lab.guests.windows_spec import Tools, WindowsMaster
+from imageport.model.windows_facts import CitrixPart
+from lab.guests.windows_spec import Tools, Vda, WindowsMaster
 
 HDC: Final = "{4d36e96a-e325-11ce-bfc1-08002be10318}"
 SCSI: Final = "{4d36e97b-e325-11ce-bfc1-08002be10318}"
@@ -17,7 +18,10 @@ HANGING_DRIVER: Final = "labhang"
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A kernel driver: its service, and the INF and device ids that lead to it, if any do."""
+    """A kernel driver: its service, and the INF and device ids that lead to it, if any do.
+
+    Setup renames the INF of what did not come with Windows to `oem<n>.inf`.
+    """
 
     service: str
     start: int
@@ -71,21 +75,33 @@ _IN_BOX: Final = (
 )  # fmt: skip
 _TOOL_DRIVERS: Final = {
     Tools.VMWARE: (
-        Driver("pvscsi", 0, "SCSI miniport", "pvscsi.inf", (r"PCI\VEN_15AD&DEV_07C0",), SCSI),
-        Driver("vmxnet3ndis6", 3, "NDIS", "vmxnet3.inf", (r"PCI\VEN_15AD&DEV_07B0",), NET,
+        Driver("pvscsi", 0, "SCSI miniport", "oem2.inf", (r"PCI\VEN_15AD&DEV_07C0",), SCSI),
+        Driver("vmxnet3ndis6", 3, "NDIS", "oem3.inf", (r"PCI\VEN_15AD&DEV_07B0",), NET,
                file="vmxnet3.sys"),
-        Driver("vmci", 0, "System Bus Extender", "vmci.inf", (r"PCI\VEN_15AD&DEV_0740",), SYSTEM),
+        Driver("vmci", 0, "System Bus Extender", "oem4.inf", (r"PCI\VEN_15AD&DEV_0740",), SYSTEM),
         Driver("vm3dmp", 3, "Video"),
     ),
     Tools.XENSERVER: (
-        Driver("xenbus", 0, "Boot Bus Extender", "xenbus.inf",
+        Driver("xenbus", 0, "Boot Bus Extender", "oem2.inf",
                (r"PCI\VEN_5853&DEV_0001", r"PCI\VEN_5853&DEV_0002"), SYSTEM),
         Driver("xenfilt", 0, "Boot Bus Extender"),
-        Driver("xenvbd", 0, "SCSI miniport", "xenvbd.inf", (r"XENBUS\VEN_XS0001&DEV_VBD",), SCSI),
-        Driver("xenvif", 3, "NDIS", "xenvif.inf", (r"XENBUS\VEN_XS0001&DEV_VIF",), SYSTEM),
+        Driver("xenvbd", 0, "SCSI miniport", "oem3.inf", (r"XENBUS\VEN_XS0001&DEV_VBD",), SCSI),
+        Driver("xenvif", 3, "NDIS", "oem4.inf", (r"XENBUS\VEN_XS0001&DEV_VIF",), SYSTEM),
+    ),
+    Tools.NUTANIX: (
+        Driver("vioscsi", 0, "SCSI miniport", "oem2.inf",
+               (r"PCI\VEN_1AF4&DEV_1004", r"PCI\VEN_1AF4&DEV_1048"), SCSI),
+        Driver("netkvm", 3, "NDIS", "oem3.inf",
+               (r"PCI\VEN_1AF4&DEV_1000", r"PCI\VEN_1AF4&DEV_1041"), NET),
+        Driver("balloon", 3, "Extended Base", "oem4.inf", (r"PCI\VEN_1AF4&DEV_1002",), SYSTEM),
     ),
     Tools.NONE: (),
 }  # fmt: skip
+
+_CITRIX: Final = {
+    CitrixPart.MCSIO: Driver("CVhdMp", 3, "SCSI miniport"),
+    CitrixPart.PVS_TARGET: Driver("bnistack6", 3, "NDIS"),
+}
 
 
 def drivers(master: WindowsMaster) -> tuple[Driver, ...]:
@@ -94,7 +110,9 @@ def drivers(master: WindowsMaster) -> tuple[Driver, ...]:
     # XenServer shows an emulated IDE disk until its own drivers have taken over.
     ide = {"pciide", "intelide", "atapi"} if master.tools is Tools.XENSERVER else set()
     in_box = (_boot_start(each) if each.service in ide else each for each in _IN_BOX)
-    return (*in_box, *_TOOL_DRIVERS[master.tools], *hanging)
+    parts = master.components if master.vda is not Vda.NONE else ()
+    citrix = (_CITRIX[part] for part in parts if part in _CITRIX)
+    return (*in_box, *_TOOL_DRIVERS[master.tools], *citrix, *hanging)
 
 
 def _boot_start(driver: Driver) -> Driver:

@@ -9,7 +9,9 @@ from typing import Final
 from imageport.guest.windows.hive import base_block_checksum
 from lab.guests.windows_drivers import HANGING_DRIVER, Driver, drivers
 from lab.guests.windows_registry import HIVES, write_hives
+from lab.guests.windows_software import write_agents
 from lab.guests.windows_spec import State, WindowsMaster
+from lab.guests.windows_states import leave_files
 
 _FOLDERS: Final = (
     "Windows/System32/config",
@@ -25,6 +27,8 @@ _FOLDERS: Final = (
     "Users/Public",
     "Recovery",
 )
+_X64: Final = 0x8664
+_I386: Final = 0x014C
 _HANG: Final = b"imageport-lab: hang"
 _BASE_BLOCK: Final = 512
 """Bytes of a base block that a log file repeats."""
@@ -35,8 +39,9 @@ def fill_system_volume(root: Path, master: WindowsMaster, loader: str) -> None:
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True)
     windows = root / "Windows"
+    machine = _I386 if master.state is State.THIRTY_TWO_BIT else _X64
     for program in ("explorer.exe", "System32/cmd.exe", "System32/ntoskrnl.exe", loader):
-        (windows / program).write_bytes(portable_executable())
+        (windows / program).write_bytes(portable_executable(machine=machine))
     for driver in drivers(master):
         _install(windows, driver)
     (windows / "System32/drivers/etc/hosts").write_text("# Copyright: none\r\n", newline="")
@@ -46,8 +51,8 @@ def fill_system_volume(root: Path, master: WindowsMaster, loader: str) -> None:
         for log in ("LOG1", "LOG2"):
             (config / f"{name}.{log}").touch()
     (root / "pagefile.sys").write_bytes(bytes(1 << 20))
-    if master.state is State.HIBERNATED:
-        (root / "hiberfil.sys").write_bytes(b"HIBR".ljust(1 << 20, b"\0"))
+    write_agents(root, master)
+    leave_files(root, master)
     if master.state is State.DIRTY_HIVE:
         _make_dirty(config / "SYSTEM", config / "SYSTEM.LOG1")
 
@@ -62,10 +67,10 @@ def _install(windows: Path, driver: Driver) -> None:
             file.write("\r\n".join(["[Version]", "[Manufacturer]", *lines, ""]))
 
 
-def portable_executable(payload: bytes = b"") -> bytes:
-    """A minimal PE32+ program for x64 (PE format 4.x): enough for whoever asks what it is."""
+def portable_executable(payload: bytes = b"", machine: int = _X64) -> bytes:
+    """A minimal PE32+ program (PE format 4.x): enough for whoever asks what it is."""
     dos = b"MZ".ljust(60, b"\0") + struct.pack("<I", 0x80)
-    file_header = struct.pack("<HHIIIHH", 0x8664, 1, 0, 0, 0, 240, 0x22)
+    file_header = struct.pack("<HHIIIHH", machine, 1, 0, 0, 0, 240, 0x22)
     optional = struct.pack("<HBBIIIII", 0x20B, 14, 0, 0x200, 0, 0, 0x1000, 0x1000)
     optional += struct.pack("<QIIHHHHHH", 0x140000000, 0x1000, 0x200, 10, 0, 0, 0, 10, 0)
     optional += struct.pack("<IIIIHH", 0, 0x2000, 0x200, 0, 3, 0x8160)

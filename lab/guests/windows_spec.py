@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from imageport.model.target import Firmware
+from imageport.model.windows_facts import CitrixPart
 
 
 class Product(StrEnum):
@@ -29,6 +30,7 @@ class Release:
     product_name: str
     build: str
     display_version: str
+    """In `DisplayVersion`; before 20H2, in `ReleaseId`."""
     edition: str
     installation_type: str
     driver_folder: str
@@ -62,17 +64,67 @@ class Tools(StrEnum):
 
     VMWARE = "vmware"
     XENSERVER = "xenserver"
+    NUTANIX = "nutanix"
     NONE = "none"
 
 
+class Vda(StrEnum):
+    """Which Citrix Virtual Delivery Agent the master has."""
+
+    NONE = "none"
+    LTSR_1912 = "1912"
+    LTSR_2203 = "2203"
+    CURRENT = "current"
+
+
+class Agent(StrEnum):
+    """Agents of clouds."""
+
+    AZURE = "azure"
+    EC2LAUNCH_V1 = "ec2launch-v1"
+    EC2LAUNCH_V2 = "ec2launch-v2"
+    EC2CONFIG = "ec2config"
+    SSM = "ssm"
+    GOOGLE = "google"
+
+
 class State(StrEnum):
-    """The state that the master was left in."""
+    """The state that the master was left in; each that is not clean is bad in one way only."""
 
     CLEAN = "clean"
     HIBERNATED = "hibernated"
+    FAST_STARTUP = "fast-startup"
+    """On, and shut down fully none the less."""
     DIRTY_VOLUME = "dirty-volume"
+    DIRTY_DATA = "dirty-data"
+    """A second volume was not closed cleanly."""
     DIRTY_HIVE = "dirty-hive"
     BITLOCKER = "bitlocker"
+    BITLOCKER_DATA = "bitlocker-data"
+    """A second volume is encrypted."""
+    DYNAMIC_DISK = "dynamic-disk"
+    PENDING_RESTART = "pending-restart"
+    PENDING_UPDATES = "pending-updates"
+    LOW_SPACE = "low-space"
+    DRIVERS_FORBIDDEN = "drivers-forbidden"
+    """Group policy: no device that is not listed."""
+    DRIVERS_DENIED = "drivers-denied"
+    """Group policy: no SCSI controllers, and a device of VMware's."""
+    SIGNED_SCRIPTS = "signed-scripts"
+    CONSTRAINED_LANGUAGE = "constrained-language"
+    APPLICATION_CONTROL = "application-control"
+    OLD_VERSION = "old-version"
+    THIRTY_TWO_BIT = "32-bit"
+    SETUP_RUNNING = "setup-running"
+    GENERALIZED = "generalized"
+    AUDIT_MODE = "audit-mode"
+    ENTRA_JOINED = "entra-joined"
+    ANTIVIRUS = "antivirus"
+    PAGE_FILE_ELSEWHERE = "page-file-elsewhere"
+    """On a drive of another disk."""
+    WINDOWS_TO_GO = "windows-to-go"
+    VHD_BOOT = "vhd-boot"
+    COMPACT_OS = "compact-os"
     DATA_DISK = "data-disk"
     """No operating system: one NTFS volume with a file in it."""
 
@@ -86,8 +138,14 @@ class WindowsMaster:
     tools: Tools = Tools.VMWARE
     state: State = State.CLEAN
     hang: bool = False
-    vda: bool = True
-    """A Citrix Virtual Delivery Agent is installed."""
+    vda: Vda = Vda.CURRENT
+    components: tuple[CitrixPart, ...] = (CitrixPart.MISA,)
+    """Parts of Citrix's software beside the VDA itself."""
+    agents: tuple[Agent, ...] = ()
+    joined: bool = False
+    """A member of the domain corp.example."""
+    static_address: bool = True
+    """One interface has a static address, as masters in data centres do; else all have DHCP."""
     auto_reboot: bool = True
     """`CrashControl\\AutoReboot`, on as after an installation."""
     computer_name: str = "MASTER01"

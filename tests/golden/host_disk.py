@@ -16,7 +16,7 @@ from imageport.guest.volumes import ESP_TYPES, probe
 from imageport.model.guest import Volume
 from imageport.model.target import Firmware
 
-_MBR_TYPES = {"ef": "0xef"}
+_MBR_TYPES = {"ef": "0xef", "42": "0x42"}
 
 
 def run(*argv: str | Path) -> str:

@@ -243,32 +243,15 @@ def test_inspection(tmp_path: Path) -> None:
     assert TypeAdapter(Inspection).validate_json(text) == inspection
 
 
-def test_findings_of_a_bad_master(tmp_path: Path) -> None:
+def test_findings_about_other_volumes(tmp_path: Path) -> None:
     guest = windows_tree(tmp_path, WindowsMaster())
-    assert inspect(guest).findings == ()
-    config = guest.root / "Windows/System32/config"
-    policy = r"Policies\Microsoft\Windows\DeviceInstall\Restrictions"
-    pending = r"Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired"
-    with Hive.open(config / "SOFTWARE", writable=True) as software:
-        software.ensure_key(pending)
-        software.ensure_key(policy).set_dword("DenyUnspecified", 1)
-        software.commit()
-    with Hive.open(config / "SYSTEM", writable=True) as system:
-        system.ensure_key("Setup").set_dword("SystemSetupInProgress", 1)
-        manager = system.ensure_key(r"ControlSet001\Control\Session Manager")
-        manager.set_strings("PendingFileRenameOperations", [r"\??\C:\old"])
-        system.commit()
     dynamic = Volume("/dev/sdb1", 1, 0, 1, "unknown", partition_type="0x42")
     data = Volume("/dev/sdb2", 2, 0, 1, "bitlocker")
     bad = dataclasses.replace(guest, volumes=(*guest.volumes, dynamic, data))
-    found = {each.code: each for each in inspect(bad).findings}
-    assert set(found) == {
+    found = {each.code for each in inspect(bad).findings}
+    assert found - {each.code for each in inspect(guest).findings} == {
         "guest.dynamic-disk",
         "guest.bitlocker-data",
-        "guest.setup-in-progress",
-        "guest.pending-restart",
-        "guest.driver-policy",
     }
-    assert len(found["guest.pending-restart"].data["pending"]) == 2
     with pytest.raises(BlockedError):
         prepare(bad, inspect(bad), PROFILES[Target.AZURE], PrepareOptions(), quiet)

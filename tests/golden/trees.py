@@ -17,11 +17,13 @@ from imageport.model.guest import OsFamily, Volume
 from imageport.model.target import Firmware
 from lab.guests.windows_files import fill_system_volume, portable_executable
 from lab.guests.windows_registry import write_bcd
-from lab.guests.windows_spec import WindowsMaster
+from lab.guests.windows_spec import State, WindowsMaster
 
 KERNEL = "6.1.0-18-amd64"
 ROOT_UUID = "f4647cc8-41d6-5029-b9b6-00786fb39f16"
 SWAP_UUID = "ac6aac46-a3bf-5bd0-a36d-dc8a4bf6343c"
+BASIC_DATA = "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"
+LDM_DATA = "af9b60a0-1431-4f62-bc68-3311714a69ad"
 _VOLUMES = (
     Volume("/dev/sdb1", 1, 1 << 20, 64 << 20, "vfat", "63BE-6B2A", "ESP"),
     Volume("/dev/sdb2", 2, 65 << 20, 64 << 20, "swap", SWAP_UUID),
@@ -141,14 +143,24 @@ def windows_tree(folder: Path, master: WindowsMaster) -> Guest:
     boot = folder / "boot"
     store = esp / "EFI/Microsoft/Boot/BCD" if uefi else boot / "Boot/BCD"
     store.parent.mkdir(parents=True)
-    write_bcd(store, master.firmware)
+    write_bcd(store, master)
     if uefi:
         (store.parent / "bootmgfw.efi").write_bytes(portable_executable(b"bootmgfw"))
     return Guest(
         OsFamily.WINDOWS, "/dev/sdb", "/dev/sdb3", root, master.firmware, True,
         esp if uefi else None, None if uefi else boot,
-        (Volume("/dev/sdb3", 3, 1 << 20, 2 << 30, "ntfs", "433F89665472E8E2"),),
+        windows_volumes(master.state),
     )  # fmt: skip
+
+
+def windows_volumes(state: State) -> tuple[Volume, ...]:
+    """What a scan would say of the disk of a phony Windows in that state."""
+    kind = LDM_DATA if state is State.DYNAMIC_DISK else BASIC_DATA
+    system = Volume(
+        "/dev/sdb3", 3, 1 << 20, 2 << 30, "ntfs", "433F89665472E8E2", partition_type=kind
+    )
+    data = Volume("/dev/sdb4", 4, 3 << 30, 64 << 20, "bitlocker", partition_type=BASIC_DATA)
+    return (system, data) if state is State.BITLOCKER_DATA else (system,)
 
 
 def tree_hash(*folders: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -9,6 +10,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from imageport.cli.windows_view import windows_rows
 from imageport.jobs.look import Look
 from imageport.jobs.preflight import proof_folder
 from imageport.model.findings import Finding, Severity
@@ -77,30 +79,38 @@ def look_view(look: Look) -> RenderableType:
 
 
 def inspection_view(inspection: Inspection) -> RenderableType:
-    """An image's content."""
+    """An image's content. What it holds is text: brackets in it are no mark-up."""
     facts = _grid()
-    facts.add_row("OS", f"{inspection.name} ({inspection.version}, {inspection.architecture})")
-    facts.add_row("Host name", inspection.hostname or "-")
-    facts.add_row("Firmware", inspection.firmware.upper())
+    for name, value in _rows(inspection):
+        facts.add_row(name, Text(value))
+    return facts
+
+
+def _rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    yield "OS", f"{inspection.name} ({inspection.version}, {inspection.architecture})"
+    yield "Host name", inspection.hostname or "-"
+    yield "Firmware", inspection.firmware.upper()
     for volume in inspection.volumes:
         label = f" {volume.label}" if volume.label else ""
-        facts.add_row("Volume", f"{volume.number}: {volume.kind}{label}, {decimal(volume.size)}")
+        free = "" if volume.free is None else f", {decimal(volume.free)} free"
+        yield "Volume", f"{volume.number}: {volume.kind}{label}, {decimal(volume.size)}{free}"
     for product in inspection.products:
-        facts.add_row("Software", f"{product.name} {product.version or ''} ({product.kind})")
+        yield "Software", f"{product.name} {product.version or ''} ({product.kind})"
     for line in inspection.network:
-        facts.add_row("Network", line)
+        yield "Network", line
     drivers = [driver.name for driver in inspection.boot_drivers if driver.boot_start]
-    facts.add_row("Boot drivers", ", ".join(drivers) or "none")
+    yield "Boot drivers", ", ".join(drivers) or "none"
     for name, value in inspection.details.items():
-        facts.add_row(name.replace("-", " ").capitalize(), value)
-    return facts
+        yield name.replace("-", " ").capitalize(), value
+    yield from windows_rows(inspection.windows) if inspection.windows else ()
 
 
 def _findings(findings: tuple[Finding, ...]) -> RenderableType:
     table = _grid()
     for found in findings:
         colour = _COLOURS[found.severity]
-        table.add_row(Text(found.severity, style=colour), f"{found.sentence} {found.remedy}")
+        said = Text(f"{found.sentence} {found.remedy}")
+        table.add_row(Text(found.severity, style=colour), said)
     return table
 
 

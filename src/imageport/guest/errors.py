@@ -30,6 +30,13 @@ class UnsupportedOsError(GuestError):
     )
 
 
+class UnsupportedArchitectureError(UnsupportedOsError):
+    """A Windows for another processor: 32-bit, or ARM."""
+
+    code = "guest.unsupported-architecture"
+    sentence = "{name} cannot be prepared: it is built for {machine}, not x86_64."
+
+
 class SeveralOperatingSystemsError(GuestError):
     """More than one installation: which of them is meant cannot be known."""
 

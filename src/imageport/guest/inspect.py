@@ -9,7 +9,9 @@ from imageport.guest import esp, fixups
 from imageport.guest.errors import UnsupportedOsError
 from imageport.guest.guest import Guest
 from imageport.guest.linux import inspect as linux
+from imageport.guest.volumes import ESP_TYPES
 from imageport.guest.windows import inspect as windows
+from imageport.guest.windows import ntfs
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import BootDriver, Inspection, OsFamily, Volume
 from imageport.model.guest_facts import LinuxFacts
@@ -20,9 +22,10 @@ _LOW_SPACE = {OsFamily.WINDOWS: 1 << 30, OsFamily.LINUX: 256 << 20}
 
 def inspect(guest: Guest) -> Inspection:
     """What is inside `guest`. Raises `UnsupportedOsError`, and the errors of damaged hives."""
+    guest = replace(guest, volumes=tuple(_measured(guest, each) for each in guest.volumes))
     found = _windows(guest) if guest.family is OsFamily.WINDOWS else _linux(guest)
-    measured = replace(found, volumes=_measured(guest), esp_files=esp.list_loaders(guest))
-    return replace(measured, findings=(*measured.findings, *_space(guest)))
+    findings = (*found.findings, *_space(guest))
+    return replace(found, esp_files=esp.list_loaders(guest), findings=findings)
 
 
 def _watched(family: OsFamily) -> tuple[str, ...]:
@@ -89,12 +92,16 @@ def _free(path: os.PathLike[str]) -> int:
     return state.f_bavail * state.f_frsize
 
 
-def _measured(guest: Guest) -> tuple[Volume, ...]:
-    free = _free(guest.root)
-    return tuple(
-        replace(volume, free=free) if volume.device == guest.device else volume
-        for volume in guest.volumes
-    )
+def _measured(guest: Guest, volume: Volume) -> Volume:
+    """What is mounted says itself how much is free; another NTFS is asked by its records."""
+    if volume.device == guest.device:
+        return replace(volume, free=_free(guest.root))
+    if guest.esp and (volume.partition_type or "").lower() in ESP_TYPES:
+        return replace(volume, free=_free(guest.esp))
+    if volume.kind == "ntfs":
+        device = volume.device
+        return replace(volume, free=ntfs.free_bytes(device), dirty=ntfs.is_dirty(device))
+    return volume
 
 
 def _space(guest: Guest) -> tuple[Finding, ...]:

@@ -38,6 +38,8 @@ class Volume:
     free: int | None = None
     active: bool = False
     """True for the partition that an MBR marks as the one to boot."""
+    dirty: bool = False
+    """True for an NTFS that is marked for a check."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from imageport.model.windows_facts import (
+    BootEntry,
+    CitrixComponent,
+    CitrixPart,
+    DomainMembership,
+    DriverPackage,
+    DriverPolicy,
+    GuestAgent,
+    PageFile,
+    ScriptPolicy,
+    WindowsRelease,
+    WindowsState,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class EspFile:
@@ -88,11 +102,31 @@ class WindowsFacts:
     """Objects of the boot store (BCD) that load Windows; empty without a boot store."""
     registry: dict[str, str] = field(default_factory=dict)
     r"""Values that fix-ups watch, as text: `SYSTEM\CurrentControlSet\...\Name` -> `dword:1`."""
+    release: WindowsRelease = field(default_factory=WindowsRelease)
+    boot_entries: tuple[BootEntry, ...] = ()
+    boot_start: tuple[str, ...] = ()
+    """Every driver that is loaded before the system volume is there (`Start` 0)."""
+    driver_packages: tuple[DriverPackage, ...] = ()
+    agents: tuple[GuestAgent, ...] = ()
+    citrix: tuple[CitrixComponent, ...] = ()
+    controllers: tuple[str, ...] = ()
+    """The VDA's `ListOfDDCs`."""
+    antivirus: tuple[str, ...] = ()
+    """Products, other than Windows' own."""
+    domain: DomainMembership = field(default_factory=DomainMembership)
+    page_files: tuple[PageFile, ...] = ()
+    state: WindowsState = field(default_factory=WindowsState)
+    driver_policy: DriverPolicy = field(default_factory=DriverPolicy)
+    script_policy: ScriptPolicy = field(default_factory=ScriptPolicy)
 
     def service(self, name: str) -> WindowsService | None:
         """The service `name`, in any case; None when it is not installed (or not watched)."""
         wanted = name.casefold()
         return next((each for each in self.services if each.name.casefold() == wanted), None)
+
+    def component(self, part: CitrixPart) -> CitrixComponent | None:
+        """The part of Citrix's software; None when it is not installed."""
+        return next((each for each in self.citrix if each.part is part), None)
 
 
 @dataclass(frozen=True, slots=True)

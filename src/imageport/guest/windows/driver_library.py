@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from imageport.guest.errors import DriverLibraryError
-from imageport.guest.windows.inspect import pe_machine
+from imageport.guest.windows.inspect_release import pe_machine
 from imageport.model.guest_facts import WindowsFacts
 
 _SERVER_FOLDERS: Final = ((26100, "2k25"), (20348, "2k22"), (17763, "2k19"), (14393, "2k16"))

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 _VOLUME_RECORD: Final = 3
+_BITMAP_RECORD: Final = 6
 _VOLUME_INFORMATION: Final = 0x70
+_DATA: Final = 0x80
 _DIRTY: Final = 0x0001
 _ATTRIBUTES_END: Final = 0xFFFFFFFF
+_LARGEST: Final = 2 << 20
+"""Bytes of the largest cluster that Windows makes; records are smaller."""
+_AT_ONCE: Final = 64
+"""Clusters of a bitmap that are read at a time."""
+_DAMAGE: Final = (struct.error, ValueError, IndexError)
+"""What reading records that make no sense ends in."""
 _UPDATE_STRIDE: Final = 512
 """Bytes that one entry of an update sequence array guards, whatever the disk's sectors are."""
 
@@ -23,29 +34,62 @@ def is_dirty(device: str) -> bool:
 
     A volume whose $Volume record cannot be read counts as dirty: it needs that check.
     """
-    descriptor = os.open(device, os.O_RDONLY)
     try:
-        flags = _volume_flags(descriptor)
-    except (struct.error, ValueError):
+        with _opened(device) as volume:
+            content = _attribute(volume.record(_VOLUME_RECORD), _VOLUME_INFORMATION)
+            (flags,) = struct.unpack_from("<H", content, _resident(content) + 10)
+    except _DAMAGE:
         return True
-    finally:
-        os.close(descriptor)
     return bool(flags & _DIRTY)
 
 
-def _volume_flags(descriptor: int) -> int:
-    boot = os.pread(descriptor, 512, 0)
-    sector, sectors_per_cluster = struct.unpack_from("<HB", boot, 0x0B)
-    # Clusters over 64 KiB are stored as a negative power of two.
-    cluster_sectors = (
-        sectors_per_cluster if sectors_per_cluster <= 0x80 else 1 << (256 - sectors_per_cluster)
-    )
-    (mft,) = struct.unpack_from("<Q", boot, 0x30)
-    (clusters,) = struct.unpack_from("<b", boot, 0x40)
-    cluster = sector * cluster_sectors
-    size = clusters * cluster if clusters > 0 else 1 << -clusters
-    record = os.pread(descriptor, size, mft * cluster + _VOLUME_RECORD * size)
-    return _information_flags(_restored(record))
+def free_bytes(device: str) -> int | None:
+    """Bytes that no file uses, by the volume's bitmap; None when that cannot be read."""
+    try:
+        with _opened(device) as volume:
+            bitmap = _attribute(volume.record(_BITMAP_RECORD), _DATA)
+            used = sum(word.bit_count() for word in _bitmap_words(volume, bitmap))
+            return max(volume.clusters - used, 0) * volume.cluster
+    except _DAMAGE:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ntfs:
+    """An open volume's geometry; sizes in bytes."""
+
+    descriptor: int
+    cluster: int
+    clusters: int
+    mft: int
+    """The master file table's first cluster."""
+    record_size: int
+
+    def record(self, number: int) -> bytes:
+        """One of the first records of the MFT, which lie beside each other on every volume."""
+        if not self.mft < self.clusters:
+            raise ValueError("the MFT is not on the volume")
+        place = self.mft * self.cluster + number * self.record_size
+        return _restored(os.pread(self.descriptor, self.record_size, place))
+
+
+@contextmanager
+def _opened(device: str) -> Iterator[_Ntfs]:
+    descriptor = os.open(device, os.O_RDONLY)
+    try:
+        boot = os.pread(descriptor, 512, 0)
+        sector, per_cluster = struct.unpack_from("<HB", boot, 0x0B)
+        # Clusters over 64 KiB are stored as a negative power of two.
+        cluster_sectors = per_cluster if per_cluster <= 0x80 else 1 << (256 - per_cluster)
+        sectors, mft = struct.unpack_from("<QQ", boot, 0x28)
+        (clusters,) = struct.unpack_from("<b", boot, 0x40)
+        cluster = sector * cluster_sectors
+        size = clusters * cluster if clusters > 0 else 1 << -clusters
+        if boot[3:11] != b"NTFS    " or not 0 < cluster <= _LARGEST or size > _LARGEST:
+            raise ValueError("no NTFS boot sector")
+        yield _Ntfs(descriptor, cluster, sectors // cluster_sectors, mft, size)
+    finally:
+        os.close(descriptor)
 
 
 def _restored(record: bytes) -> bytes:
@@ -60,14 +104,51 @@ def _restored(record: bytes) -> bytes:
     return bytes(whole)
 
 
-def _information_flags(record: bytes) -> int:
+def _attribute(record: bytes, wanted: int) -> bytes:
+    """The attribute of that type, from its header on."""
     (place,) = struct.unpack_from("<H", record, 0x14)
     while True:
         kind, length = struct.unpack_from("<II", record, place)
         if kind == _ATTRIBUTES_END or length == 0:
-            raise ValueError("no $VOLUME_INFORMATION")
-        if kind == _VOLUME_INFORMATION:
-            (content,) = struct.unpack_from("<H", record, place + 0x14)
-            (flags,) = struct.unpack_from("<H", record, place + content + 10)
-            return int(flags)
+            raise ValueError(f"no attribute 0x{wanted:x}")
+        if kind == wanted:
+            return record[place : place + length]
         place += length
+
+
+def _resident(attribute: bytes) -> int:
+    """Where the content of a resident attribute begins."""
+    (content,) = struct.unpack_from("<H", attribute, 0x14)
+    return int(content)
+
+
+def _bitmap_words(volume: _Ntfs, bitmap: bytes) -> Iterator[int]:
+    """The bitmap as large numbers, one bit a cluster; bits behind the last cluster are left out."""
+    left = volume.clusters
+    for first, count in _runs(bitmap):
+        if first < 0 or first + count > volume.clusters:
+            raise ValueError("the bitmap is not on the volume")
+        for cluster in range(first, first + count, _AT_ONCE):
+            length = min(_AT_ONCE, first + count - cluster) * volume.cluster
+            data = os.pread(volume.descriptor, length, cluster * volume.cluster)
+            bits = min(left, len(data) * 8)
+            yield int.from_bytes(data, "little") & ((1 << bits) - 1)
+            left -= bits
+
+
+def _runs(attribute: bytes) -> Iterator[tuple[int, int]]:
+    """First cluster and length of each run of a non-resident attribute.
+
+    A byte gives the sizes of two numbers: the length, then the distance from the run before.
+    """
+    if not attribute[8]:
+        raise ValueError("resident where runs were expected")
+    (place,) = struct.unpack_from("<H", attribute, 0x20)
+    first = 0
+    while attribute[place]:
+        of_length, of_distance = attribute[place] & 0x0F, attribute[place] >> 4
+        middle = place + 1 + of_length
+        end = middle + of_distance
+        first += int.from_bytes(attribute[middle:end], "little", signed=True)
+        yield first, int.from_bytes(attribute[place + 1 : middle], "little")
+        place = end

@@ -8,5 +8,6 @@ from imageport.guest.fixups.windows import first_boot as first_boot
 from imageport.guest.fixups.windows import guest_tools as guest_tools
 from imageport.guest.fixups.windows import network as network
 from imageport.guest.fixups.windows import network_drivers as network_drivers
+from imageport.guest.fixups.windows import preflight as preflight
 from imageport.guest.fixups.windows import remote_desktop as remote_desktop
 from imageport.guest.fixups.windows import settings as settings

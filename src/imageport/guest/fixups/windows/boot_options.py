@@ -12,7 +12,7 @@ from typing import Final
 
 from imageport.guest.fixup import Edit, FixUp, Task
 from imageport.guest.windows.edits import SetValue
-from imageport.guest.windows.inspect import EMS_SETTINGS
+from imageport.guest.windows.places import EMS_SETTINGS
 from imageport.guest.windows.registry_value import Value
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import OsFamily

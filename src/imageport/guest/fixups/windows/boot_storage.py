@@ -21,7 +21,7 @@ from imageport.guest.session import Session
 from imageport.guest.windows import driver_library
 from imageport.guest.windows.edits import DropKey, SetValue, copy_in
 from imageport.guest.windows.hardware import SCSI_ADAPTER, STORAGE, StorageDriver
-from imageport.guest.windows.inspect import DATABASE, SERVICES
+from imageport.guest.windows.places import DATABASE, SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import Change, Check, OsFamily

@@ -6,7 +6,7 @@ from __future__ import annotations
 from imageport.guest.fixup import Edit, FixUp, Task
 from imageport.guest.windows import tools
 from imageport.guest.windows.edits import DropValue, SetValue
-from imageport.guest.windows.inspect import CLASSES
+from imageport.guest.windows.places import CLASSES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import OsFamily
 

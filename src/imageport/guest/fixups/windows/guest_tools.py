@@ -9,13 +9,13 @@ from typing import Final
 from imageport.guest.fixup import Edit, FixUp, Step, Task
 from imageport.guest.windows import tools
 from imageport.guest.windows.edits import DropValue, SetValue
-from imageport.guest.windows.inspect import SAVED_START, SERVICES
+from imageport.guest.windows.findings_target import PRODUCT_CODE
+from imageport.guest.windows.places import SAVED_START, SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import OsFamily
 from imageport.model.guest_facts import WindowsService
 
 _DISABLED: Final = 4
-_PRODUCT_CODE: Final = re.compile(r"\{[0-9A-Fa-f-]{36}\}")
 _SUCCESSES: Final = (0, 1605, 1614, 1641, 3010)
 """msiexec: done; not installed (twice); restart begun; restart needed."""
 
@@ -46,7 +46,7 @@ class GuestTools(FixUp):
         steps = []
         for vendor in tools.foreign(task.target.target):
             for product in task.windows.installed:
-                code = _PRODUCT_CODE.search(f"{product.key} {product.uninstall or ''}")
+                code = PRODUCT_CODE.search(f"{product.key} {product.uninstall or ''}")
                 if vendor.owns(product) and code:
                     name = re.sub(r"[^a-z0-9]+", "-", product.name.lower()).strip("-")
                     steps.append(Step(f"remove-{name}", _uninstall(code[0])))
