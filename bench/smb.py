@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.disk import RUNS, Run, discard, in_child, make_source
+from bench.measure import RUNS, Run, discard, in_child, make_source
 from imageport.disk.base import MIB, DiskReader, data_bytes
 from imageport.disk.copy import copy
 from imageport.disk.create import create_disk
