@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from imageport.cli.views import inspection_view
+from imageport.cli.views import inspection_view, look_view
 from imageport.cli.windows_view import windows_rows
 from imageport.guest.inspect import inspect
+from imageport.jobs.look import Look
+from imageport.jobs.preflight import SourceFacts
+from imageport.model.findings import Severity
+from imageport.model.target import DiskFormat
 from imageport.model.windows_facts import CitrixPart
 from lab.guests.windows_spec import Agent, Product, State, Tools, Vda, WindowsMaster
 from tests.golden.trees import windows_tree
@@ -94,3 +98,17 @@ def test_brackets_are_text(tmp_path: Path) -> None:
     assert "Windows Server 2022 Standard 21H2 (10.0.20348, x86_64)" in text
     assert "[red]host" in text
     assert "[bold]shield[/bold]" in text
+
+
+def test_what_blocks_is_shown_first(tmp_path: Path) -> None:
+    inspection = inspect(
+        windows_tree(tmp_path, WindowsMaster(state=State.DRIVERS_FORBIDDEN, joined=True))
+    )
+    source = SourceFacts(DiskFormat.QCOW2, 2, 1, 1, "", inspection.firmware)
+    found = tuple(reversed(inspection.findings))
+    console = Console(width=300)
+    with console.capture() as shown:
+        console.print(look_view(Look(source, inspection, found, ())))
+    words = [line.split()[0] for line in shown.get().splitlines() if line.strip()]
+    graded = [word for word in words if word in list(Severity)]
+    assert graded == ["blocker", "warning", "info"]

@@ -35,6 +35,7 @@ def _refused(source: Path, code: str, *options: str | Path) -> None:
         (State.DIRTY_VOLUME, "guest.dirty-ntfs"),
         (State.DIRTY_HIVE, "guest.hive-dirty"),
         (State.BITLOCKER, "guest.bitlocker"),
+        (State.PENDING_UPDATES, "job.blocked"),
         (State.DATA_DISK, "job.not-bootable"),
     ],
 )

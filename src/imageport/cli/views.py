@@ -20,6 +20,8 @@ from imageport.model.proof import BootTrial, DiskProof, Proof, Verdict
 
 _COLOURS = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.BLOCKER: "red"}
 
+_WORST_FIRST = (Severity.BLOCKER, Severity.WARNING, Severity.INFO)
+
 
 def proof_view(proof: Proof) -> RenderableType:
     """A proof on one screen."""
@@ -107,7 +109,7 @@ def _rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 def _findings(findings: tuple[Finding, ...]) -> RenderableType:
     table = _grid()
-    for found in findings:
+    for found in sorted(findings, key=lambda each: _WORST_FIRST.index(each.severity)):
         colour = _COLOURS[found.severity]
         said = Text(f"{found.sentence} {found.remedy}")
         table.add_row(Text(found.severity, style=colour), said)

@@ -25,7 +25,7 @@ from imageport.guest.windows.inspect_release import architecture, is_server, rel
 from imageport.guest.windows.places import EMS_SETTINGS, SERVICES
 from imageport.guest.windows.registry import Registry, rendered
 from imageport.model.guest import Inspection, OsFamily
-from imageport.model.guest_facts import WindowsFacts
+from imageport.model.guest_facts import TcpInterface, WindowsFacts
 from imageport.model.windows_facts import WindowsRelease
 
 __all__ = ["SERVICES", "inspection"]
@@ -57,14 +57,16 @@ def inspection(guest: Guest, watched: Sequence[str]) -> Inspection:
         volumes=guest.volumes,
         boot_drivers=inspect_drivers.boot_drivers(facts.services),
         products=tuple(inspect_software.products(facts.installed)),
-        network=tuple(
-            " ".join((each.guid, "dhcp" if each.dhcp else "static", *each.addresses))
-            for each in facts.interfaces
-        ),
+        network=tuple(_line(each) for each in facts.interfaces),
         findings=(),
         windows=facts,
     )
     return replace(found, findings=findings(found))
+
+
+def _line(interface: TcpInterface) -> str:
+    method = "dhcp" if interface.dhcp else "static"
+    return " ".join((interface.guid, method, *interface.addresses))
 
 
 def _refuse_unsupported(which: WindowsRelease, machine: str) -> None:
@@ -82,10 +84,30 @@ def _name(which: WindowsRelease) -> str:
 def _facts(
     guest: Guest, registry: Registry, which: WindowsRelease, watched: Sequence[str]
 ) -> WindowsFacts:
+    drivers = _driver_facts(guest, registry, which, watched)
+    return replace(
+        drivers,
+        boot_start=tuple(inspect_drivers.boot_start(registry)),
+        driver_packages=tuple(inspect_drivers.driver_packages(registry)),
+        agents=tuple(inspect_software.agents(guest, registry, drivers.installed)),
+        citrix=tuple(inspect_software.citrix(registry, drivers.installed)),
+        controllers=inspect_software.controllers(registry),
+        antivirus=tuple(inspect_software.antivirus(registry)),
+        domain=inspect_network.domain(registry),
+        page_files=tuple(inspect_state.page_files(guest, registry)),
+        state=inspect_state.state(guest, registry),
+        driver_policy=inspect_policy.driver_policy(registry),
+        script_policy=inspect_policy.script_policy(guest, registry),
+    )
+
+
+def _driver_facts(
+    guest: Guest, registry: Registry, which: WindowsRelease, watched: Sequence[str]
+) -> WindowsFacts:
+    """What fix-ups go by."""
     folder = guest.find("Windows")
     entries = tuple(inspect_boot.boot_entries(registry))
     loaders = tuple(entry.identity for entry in entries)
-    installed = tuple(inspect_software.installed(registry))
     return WindowsFacts(
         folder=folder.name if folder else "Windows",
         control_set=registry.control_set,
@@ -94,23 +116,12 @@ def _facts(
         services=tuple(inspect_drivers.services(guest, registry)),
         device_drivers=tuple(inspect_drivers.device_drivers(registry)),
         class_filters=tuple(inspect_drivers.class_filters(registry)),
-        installed=installed,
+        installed=tuple(inspect_software.installed(registry)),
         interfaces=tuple(inspect_network.interfaces(registry)),
         boot_loaders=loaders,
         registry=dict(_values(registry, watched, loaders)),
         release=which,
         boot_entries=entries,
-        boot_start=tuple(inspect_drivers.boot_start(registry)),
-        driver_packages=tuple(inspect_drivers.driver_packages(registry)),
-        agents=tuple(inspect_software.agents(guest, registry, installed)),
-        citrix=tuple(inspect_software.citrix(registry, installed)),
-        controllers=inspect_software.controllers(registry),
-        antivirus=tuple(inspect_software.antivirus(registry)),
-        domain=inspect_network.domain(registry),
-        page_files=tuple(inspect_state.page_files(guest, registry)),
-        state=inspect_state.state(guest, registry),
-        driver_policy=inspect_policy.driver_policy(registry),
-        script_policy=inspect_policy.script_policy(guest, registry),
     )
 
 
