@@ -17,6 +17,7 @@ from imageport.disk.base import GIB, MIB
 from imageport.disk.copy import copy, copy_unhashed
 from imageport.disk.create import create_for
 from imageport.disk.open import open_disk
+from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import requests, tree_hash
 from imageport.model.target import DiskFormat
 
@@ -53,11 +54,12 @@ def convert(source: Path, form: DiskFormat, out: Path) -> Work:
 
 
 def own_copy(source: Path, form: DiskFormat, out: Path) -> Work:
-    """Ours, without a hash as QEMU's is."""
+    """Ours, without a hash and without waiting for the storage, as QEMU's is."""
 
     def work() -> None:
         with open_disk(source) as reader:
-            copy_unhashed(reader, create_for(reader, out, form))
+            place = LocalTarget(out, durable=False)
+            copy_unhashed(reader, create_for(reader, place, form))
 
     return work
 
@@ -149,7 +151,8 @@ def hashed(raw: Path) -> None:
 
     def copied() -> None:
         with open_disk(raw) as reader:
-            copy(reader, create_for(reader, out, DiskFormat.RAW))
+            place = LocalTarget(out, durable=False)
+            copy(reader, create_for(reader, place, DiskFormat.RAW))
 
     def only_hashed(path: Path) -> Work:
         def work() -> None:

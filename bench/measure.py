@@ -68,19 +68,23 @@ def compare(
 ) -> None:
     """Run `own` and the others in turn, and print a line for each other: own's ratio to it.
 
-    `goals` are the ratios wanted, one for each of the others. `out` is removed before each run; its
+    Each runs once before it counts, and another one begins each round: a virtual computer has to
+    get memory from its host first. `goals` are the ratios wanted, one for each of the others. `out` is removed before each run; its
     size is compared with the first other's.
     """
     works = {"own": own, **others}
     runs: dict[str, list[Run]] = {label: [] for label in works}
     sizes: dict[str, int] = {}
-    for _ in range(RUNS):
-        for label, work in works.items():
+    for turn in range(-1, RUNS):
+        order = list(works.items())
+        for label, work in order[turn:] + order[:turn]:
             if out is not None:
                 out.unlink(missing_ok=True)
                 # What an earlier run wrote must not be written back during this one.
                 os.sync()
-            runs[label].append(in_child(work))
+            run = in_child(work)
+            if turn >= 0:
+                runs[label].append(run)
             sizes[label] = out.stat().st_blocks * 512 if out is not None and out.exists() else 0
     mine = _middle(runs["own"])
     print(f"  {name + ': own':34}{mine.seconds:8.2f}{mine.cpu:8.2f}{'':23}{mine.peak:7.0f}")

@@ -11,6 +11,7 @@ from imageport.disk.create import create_for
 from imageport.disk.errors import DiffersError, FormatUnknownError
 from imageport.disk.manifest import Manifest
 from imageport.disk.open import open_disk
+from imageport.disk.target import LocalTarget
 from imageport.disk.treehash import Progress, tree_hash
 from imageport.model.target import DiskFormat
 
@@ -55,12 +56,14 @@ def convert(  # noqa: PLR0913  # the last four are options, by keyword only
 ) -> Converted:
     """Write `source` anew as `target`. A failure leaves nothing behind.
 
-    With `verify` the content is hashed on the way, and the target read back and compared; one that
-    differs is removed. `block_size` is that of a VHDX, see `create_disk`. Raises `DiskError`;
+    With `verify` the content is hashed on the way, made durable, and the target read back and
+    compared; one that differs is removed. Without it nothing waits for the storage, as with `cp`.
+    `block_size` is that of a VHDX, see `create_disk`. Raises `DiskError`;
     `DiffersError` when what was read back is not what was written.
     """
     with open_disk(source) as reader:
-        writer = create_for(reader, target, format, block_size=block_size)
+        place = LocalTarget(target, durable=verify)
+        writer = create_for(reader, place, format, block_size=block_size)
         content = None
         if verify:
             content = copy(reader, writer, progress=progress, cancel=cancel).padded(writer.size)

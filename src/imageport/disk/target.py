@@ -75,14 +75,15 @@ class TargetFile(ABC):
 class LocalTarget(TargetFile):
     """`NAME.partial` beside the path, which `complete` gives its name.
 
-    With `resume`, a partial file that exists already is gone on with.
+    With `resume`, a partial file that exists already is gone on with. Without `durable`, `complete`
+    does not wait for the storage: after a power cut, a file with its name may be incomplete.
     """
 
-    def __init__(self, path: Path, *, resume: bool = False) -> None:
+    def __init__(self, path: Path, *, resume: bool = False, durable: bool = True) -> None:
         self.path, self.name = path, str(path)
         self.partial = path.with_name(path.name + ".partial")
         self.record = path.with_name(path.name + ".partial.blocks")
-        self._resume = resume
+        self._resume, self._durable = resume, durable
         self._fd = -1
 
     def open(self) -> None:
@@ -135,13 +136,11 @@ class LocalTarget(TargetFile):
         if self.path.exists():
             raise TargetExistsError(file=self.name)
         try:
-            os.fsync(self._fd)
+            if self._durable:
+                os.fsync(self._fd)
             self.partial.replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            if self._durable:
+                _sync_folder(self.path.parent)
         except OSError as error:
             raise self._unwritable(0, error) from error
         self.close()
@@ -161,3 +160,11 @@ class LocalTarget(TargetFile):
     def _unwritable(self, offset: int, error: OSError) -> UnwritableError:
         detail = error.strerror or type(error).__name__
         return UnwritableError(file=self.name, offset=offset, detail=detail)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
