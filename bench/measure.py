@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import statistics
 import subprocess
@@ -16,6 +17,7 @@ from imageport.disk.treehash import requests
 from imageport.disk.workers import run_parallel, workers_for
 
 RUNS = 3
+_MEMORY = 4 << 30
 
 Work = Callable[[], None]
 
@@ -68,9 +70,9 @@ def compare(
 ) -> None:
     """Run `own` and the others in turn, and print a line for each other: own's ratio to it.
 
-    Each runs once before it counts, and another one begins each round: a virtual computer has to
-    get memory from its host first. `goals` are the ratios wanted, one for each of the others. `out` is removed before each run; its
-    size is compared with the first other's.
+    Each runs once before it counts, and another one begins each round. `goals` are the ratios
+    wanted, one for each of the others. `out` is removed before each run; its size is compared with
+    the first other's.
     """
     works = {"own": own, **others}
     runs: dict[str, list[Run]] = {label: [] for label in works}
@@ -82,6 +84,7 @@ def compare(
                 out.unlink(missing_ok=True)
                 # What an earlier run wrote must not be written back during this one.
                 os.sync()
+                have_memory()
             run = in_child(work)
             if turn >= 0:
                 runs[label].append(run)
@@ -98,6 +101,12 @@ def compare(
             f"{it.cpu / mine.cpu:8.2f}{goal:6.2f}{mark}{it.peak:7.0f}{size}",
             flush=True,
         )
+
+
+def have_memory() -> None:
+    """Let a virtual computer have memory for the next file: the host takes back what is unused."""
+    with mmap.mmap(-1, _MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE):
+        pass
 
 
 def _middle(runs: list[Run]) -> Run:

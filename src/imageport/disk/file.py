@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Hashable, Iterator, Sequence
@@ -190,6 +191,37 @@ class LocalFile(ImageFile):
     def _unreadable(self, offset: int, error: OSError) -> UnreadableError:
         detail = error.strerror or type(error).__name__
         return UnreadableError(file=self.name, offset=offset, detail=detail)
+
+
+READ_AHEAD = 1 << 20
+"""Bytes of compressed units that are read together: as many as one request takes."""
+
+
+class ReadAhead:
+    """Reads of neighbouring small pieces, such as compressed units, in one of `size` bytes.
+
+    Each thread has a buffer of its own.
+    """
+
+    def __init__(self, file: ImageFile, size: int) -> None:
+        self._file, self._size = file, size
+        self._own = threading.local()
+
+    def view(self, offset: int, length: int, structure: str) -> memoryview:
+        """The bytes of a range, until this thread's next call. Raises `DiskError`."""
+        self._file.require(offset, length, structure)
+        if length > self._size:
+            return memoryview(self._file.read(offset, length, structure))
+        start, end = getattr(self._own, "range", (0, 0))
+        if not start <= offset <= offset + length <= end:
+            start, end = offset, min(offset + self._size, self._file.size)
+            if not hasattr(self._own, "buffer"):
+                self._own.buffer = memoryview(bytearray(self._size))
+            self._own.range = (0, 0)
+            self._file.read_into(start, self._own.buffer[: end - start], structure)
+            self._own.range = (start, end)
+        buffer: memoryview = self._own.buffer
+        return buffer[offset - start : offset - start + length]
 
 
 def zero_fill(view: memoryview) -> None:

@@ -42,10 +42,14 @@ class Stored(NamedTuple):
         self.file.read_into(self.position, view)
 
 
+Plain = bytes | bytearray
+"""What a compressed unit holds."""
+
+
 class Unpacker(Protocol):
     """A format that stores compressed units."""
 
-    def unpack(self, key: int) -> bytes:
+    def unpack(self, key: int) -> Plain:
         """The plain bytes of the unit `key` (the format's own name for it)."""
 
 

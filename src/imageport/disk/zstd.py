@@ -8,7 +8,7 @@ MAX_WINDOW = 8 * 1024 * 1024
 """Bytes of a frame's window; units of at most 2 MiB never need more."""
 
 
-def unzstd(data: bytes, limit: int) -> bytes:
+def unzstd(data: bytes | memoryview, limit: int) -> bytes:
     """At most `limit` plain bytes of the first frame of `data`; what follows it is ignored.
 
     Raises `ValueError` when the frame is damaged.

@@ -14,8 +14,8 @@ from imageport.disk.base import MIB, SECTOR, ExtentKind
 from imageport.disk.cache import LruCache
 from imageport.disk.deflate import inflate
 from imageport.disk.errors import BackingRefusedError, UnsupportedError
-from imageport.disk.file import ImageFile
-from imageport.disk.mapped import Absent, MappedReader, Packed, Run, Stored
+from imageport.disk.file import READ_AHEAD, ImageFile, ReadAhead
+from imageport.disk.mapped import Absent, MappedReader, Packed, Plain, Run, Stored
 from imageport.disk.overlap import Taken
 from imageport.disk.qcow2 import layout
 from imageport.disk.qcow2.header import read_header
@@ -56,7 +56,8 @@ class Qcow2Reader(MappedReader):
         self._tables: LruCache[int, array[int]] = LruCache(
             max(4, CACHED_TABLE_BYTES // self._cluster)
         )
-        self._units: LruCache[int, bytes] = LruCache(max(2, CACHED_UNIT_BYTES // self._cluster))
+        self._units: LruCache[int, Plain] = LruCache(max(2, CACHED_UNIT_BYTES // self._cluster))
+        self._packed = ReadAhead(file, max(READ_AHEAD, 2 * self._cluster))
         self._l1 = self._read_l1()
         self._check_tables()
         if header.backing_offset:
@@ -76,7 +77,7 @@ class Qcow2Reader(MappedReader):
                 yield from self._cluster_runs(self._l2(offset), start, stop)
             start = stop
 
-    def unpack(self, key: int) -> bytes:
+    def unpack(self, key: int) -> Plain:
         """See `Unpacker.unpack`; `key` is the cluster's L2 entry."""
         return self._units.get(key, self._read_compressed)
 
@@ -228,10 +229,10 @@ class Qcow2Reader(MappedReader):
         sectors = (entry & (layout.COMPRESSED - 1)) >> bits
         return offset, (sectors + 1) * SECTOR - offset % SECTOR
 
-    def _read_compressed(self, entry: int) -> bytes:
+    def _read_compressed(self, entry: int) -> Plain:
         offset, length = self._compressed_range(entry)
         length = min(length, self.file.size - offset)
-        data = self.file.read(offset, length, "compressed cluster")
+        data = self._packed.view(offset, length, "compressed cluster")
         try:
             plain = self._unpack(data)
         except ValueError as error:
@@ -258,7 +259,7 @@ class Qcow2Reader(MappedReader):
         return chain.open_parent(self.file, [name], form)
 
 
-def _unpacker(header: Header) -> Callable[[bytes], bytes]:
+def _unpacker(header: Header) -> Callable[[memoryview], Plain]:
     limit = 1 << header.cluster_bits
     if header.compression == Compression.ZSTD:
         return lambda data: unzstd(data, limit)

@@ -10,8 +10,8 @@ from imageport.disk.base import MIB, SECTOR, ExtentKind
 from imageport.disk.cache import LruCache
 from imageport.disk.deflate import inflate
 from imageport.disk.errors import CorruptError, UnsupportedError
-from imageport.disk.file import ImageFile
-from imageport.disk.mapped import Absent, Packed, Run, Stored, corrupt
+from imageport.disk.file import READ_AHEAD, ImageFile, ReadAhead
+from imageport.disk.mapped import Absent, Packed, Plain, Run, Stored, corrupt
 from imageport.disk.overlap import Taken
 from imageport.disk.vmdk.layout import (
     DEFLATE,
@@ -64,7 +64,8 @@ class SparseExtent:
         self._covered = header.table_entries * self._grain
         """Bytes of the disk that one grain table is about."""
         self._tables: LruCache[int, array[int]] = LruCache(CACHED_TABLES)
-        self._grains: LruCache[int, bytes] = LruCache(CACHED_GRAINS)
+        self._grains: LruCache[int, Plain] = LruCache(CACHED_GRAINS)
+        self._packed = ReadAhead(file, READ_AHEAD)
         self._directory = self._table(
             header.directory, -(-self.size // self._covered), "grain directory"
         )
@@ -82,7 +83,7 @@ class SparseExtent:
                 yield Absent(start, stop - start, ExtentKind.UNALLOCATED)
             start = stop
 
-    def unpack(self, key: int) -> bytes:
+    def unpack(self, key: int) -> Plain:
         """See `Unpacker.unpack`; `key` is a grain's number in the extent."""
         return self._grains.get(key, self._inflate)
 
@@ -105,11 +106,11 @@ class SparseExtent:
                 yield Stored(start, stop - start, self.file, sector * SECTOR + skip)
             start = stop
 
-    def _inflate(self, number: int) -> bytes:
+    def _inflate(self, number: int) -> Plain:
         table = self._grain_table(number * self._grain // self._covered)
         offset = table[number % self._header.table_entries] * SECTOR
         length = self._packed_length(offset, number)
-        data = self.file.read(offset + GRAIN_MARKER.size, length, f"grain {number}")
+        data = self._packed.view(offset + GRAIN_MARKER.size, length, f"grain {number}")
         try:
             plain = inflate(data, self._grain, zlib_header=True)
         except ValueError as error:
@@ -121,7 +122,7 @@ class SparseExtent:
         return plain
 
     def _packed_length(self, offset: int, number: int) -> int:
-        marker = self.file.read(offset, GRAIN_MARKER.size, f"marker of grain {number}")
+        marker = self._packed.view(offset, GRAIN_MARKER.size, f"marker of grain {number}")
         sector, length = GRAIN_MARKER.unpack(marker)
         if sector != number * self._header.grain or not 0 < length <= 2 * self._grain:
             detail = f"it is about sector {sector} and {length} bytes"
