@@ -2,6 +2,7 @@
 
 cache/    what can be made again: the engine image, its Debian base
 jobs/     one folder a job: its request, disks, machines, log
+copies/   one folder for each copy under way: its request and journal
 keys/     the key that signs proofs
 """
 

@@ -282,6 +282,9 @@ class TcpFaults:
             self.flowing.set()
 
     def close(self) -> None:
+        # A thread that waits in accept is not woken by close alone.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -62,6 +63,8 @@ class NbdCase(EndCase):
         self._server.enter_context(
             running(self._argv(self.disk, self._port), self._port, self._log, self._daemon)
         )
+        if self._daemon:
+            _await_greeting(self._port)
 
     def target(self, size: int) -> NbdWriter:
         with open(self.disk, "wb") as file:
@@ -108,6 +111,15 @@ class NbdCase(EndCase):
     def close(self) -> None:
         self._server.close()
         self.relay.close()
+
+
+def _await_greeting(port: int) -> None:
+    """nbd-server listens, makes Diffie-Hellman parameters for seconds, and only then greets."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+        connection.makefile("rb") as said,
+    ):
+        assert len(said.read(18)) == 18
 
 
 class TestQemu(EndContract):

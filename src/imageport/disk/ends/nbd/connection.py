@@ -1,7 +1,7 @@
 """One connection in the transmission phase, which several threads may use at once.
 
-Each sends its request and waits for the reply; whichever of them waits first receives, for all,
-straight into the buffer that the reply belongs to. In TLS a connection serves one thread at a time:
+Each sends its request and waits for the reply; one of those that wait receives for all, straight
+into the buffer that the reply belongs to. In TLS a connection serves one thread at a time:
 OpenSSL does not allow one to send while another receives.
 """
 
@@ -76,7 +76,8 @@ class Connection:
         self._wire = wire
         self._cookies = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
-        self._sending, self._receiving = threading.Lock(), threading.Lock()
+        self._sending, self._turn = threading.Lock(), threading.Condition()
+        self._receiving = False
         self._exclusive: contextlib.AbstractContextManager[object] = (
             threading.Lock() if wire.secure else contextlib.nullcontext()
         )
@@ -96,7 +97,9 @@ class Connection:
                 self._wire.send(REQUEST.pack(REQUEST_MAGIC, 0, Command.DISC, 0, 0, 0))
         self._fail(TransientError("the connection is closed"))
         # Nobody may be within the socket when its descriptor is given back.
-        with self._sending, self._receiving:
+        with self._sending, self._turn:
+            while self._receiving:
+                self._turn.wait()
             self._wire.release()
 
     def _send(self, request: Request) -> _Pending:
@@ -122,24 +125,36 @@ class Connection:
         return pending
 
     def _await(self, pending: _Pending) -> list[tuple[int, int]]:
-        while True:
-            # Only who holds the lock may leave: until then another thread may be filling `into`.
-            with self._receiving:
-                if pending.done:
-                    break
+        with self._turn:
+            # Another thread that receives may be filling `into`: whatever has failed, nobody
+            # leaves before it has stopped.
+            while self._receiving and not pending.done:
+                self._turn.wait()
+            if not pending.done:
                 if self.lost is not None:
                     raise self.lost
-                try:
-                    self._receive()
-                except (TransientError, DeniedError) as error:
-                    self._fail(error)
-                    raise
-                except BaseException:
-                    self._fail(TransientError("a receive was interrupted"))
-                    raise
+                self._receiving = True
+        if not pending.done:
+            self._receive_for_all(pending)
         if pending.error is not None:
             raise pending.error
         return pending.extents
+
+    def _receive_for_all(self, pending: _Pending) -> None:
+        """Receive until `pending` is done; then another thread that waits goes on."""
+        try:
+            while not pending.done:
+                self._receive()
+        except (TransientError, DeniedError) as error:
+            self._fail(error)
+            raise
+        except BaseException:
+            self._fail(TransientError("a receive was interrupted"))
+            raise
+        finally:
+            with self._turn:
+                self._receiving = False
+                self._turn.notify_all()
 
     def _fail(self, error: TransientError | DeniedError) -> None:
         if self.lost is None:
@@ -185,7 +200,9 @@ class Connection:
         if is_status and not all(length for length, _ in pending.extents or [(0, 0)]):
             raise _nonsense("a block status without extents, or an empty one")
         del self._pending[cookie]
-        pending.done = True
+        with self._turn:
+            pending.done = True
+            self._turn.notify_all()
 
     def _take_chunk(self, pending: _Pending, kind: int, length: int) -> None:
         if kind & ERROR_BIT:
