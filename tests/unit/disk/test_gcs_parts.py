@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imageport.disk.ends.gcs.checksum import WholeChecksum, combine, decoded, encoded, extend
 from imageport.disk.ends.gcs.parts import Part, Parts
-from imageport.disk.vhdx.crc32c import crc32c
+from tests.unit.disk.builders import crc32c
 
 
 def value(data: bytes) -> int:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from imageport.disk.ends.errors import (
+    AddressError,
     ChangedError,
     DeniedError,
     NoSpaceError,
@@ -24,7 +25,7 @@ from imageport.disk.ends.pageblob.address import (
 from imageport.disk.ends.pageblob.checksum import Checksum
 from imageport.disk.ends.pageblob.failures import ArrivedDamagedError, LeaseLostError, Refusal
 from imageport.disk.ends.retry import TransientError
-from imageport.disk.errors import NotADiskError, TargetExistsError
+from imageport.disk.errors import TargetExistsError
 from imageport.model.credentials import AzureSas
 
 GRANT = Grant("rw", None, None, "b")
@@ -60,7 +61,7 @@ def test_address_parts(text: str, origin: str, path: str) -> None:
     "text", ["ftp://a/c/d", "https://a.blob.core.windows.net/c?sig=geheim", "c/d", "https:///c/d"]
 )
 def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(NotADiskError) as caught:
+    with pytest.raises(AddressError) as caught:
         BlobAddress.parse(text)
     assert "geheim" not in str(caught.value.as_dict())
 

@@ -10,11 +10,17 @@ from types import SimpleNamespace
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from imageport.disk.ends.errors import DeniedError, NoSpaceError, NotFoundError, RefusedError
+from imageport.disk.ends.errors import (
+    AddressError,
+    DeniedError,
+    NoSpaceError,
+    NotFoundError,
+    RefusedError,
+)
 from imageport.disk.ends.retry import TransientError
 from imageport.disk.ends.smb import packets
 from imageport.disk.ends.smb.channel import Channel, StatusError
-from imageport.disk.ends.smb.location import AddressError, SmbLocation
+from imageport.disk.ends.smb.location import SmbLocation
 from imageport.disk.ends.smb.packets import TAG, Address, Sealer, Ticket
 from imageport.disk.ends.smb.status import translated
 from imageport.disk.errors import TargetExistsError

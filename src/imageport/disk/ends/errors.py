@@ -82,6 +82,16 @@ class UnsuitableError(RefusedError):
     )
 
 
+class AddressError(UnsuitableError):
+    """An address names no end that we know, or not in its way."""
+
+    code: ClassVar[str] = "end.address"
+    sentence: ClassVar[str] = "{file} is not a usable address: {detail}."
+    remedy: ClassVar[str] = (
+        "Give a path, or an address such as smb://host/share/folder/disk.vhdx, without an account."
+    )
+
+
 class InsecureError(EndError):
     """The data would travel less protected than was asked for."""
 

@@ -21,21 +21,13 @@ from typing import ClassVar, TypeVar
 from imageport.disk.base import DiskReader, DiskWriter
 from imageport.disk.convert import format_of
 from imageport.disk.create import create_for, open_in_place
-from imageport.disk.ends.errors import EndError
+from imageport.disk.ends.errors import AddressError, EndError
 from imageport.disk.open import open_disk
 from imageport.model.credentials import Credential
 from imageport.model.target import DiskFormat
 
 T = TypeVar("T")
 C = TypeVar("C")
-
-
-class AddressError(EndError):
-    """An address names no end that we know, or not in its way."""
-
-    code: ClassVar[str] = "end.address"
-    sentence: ClassVar[str] = "{file} is no address of a disk: {detail}."
-    remedy: ClassVar[str] = "Give a path, or an address such as smb://host/share/folder/disk.vhdx."
 
 
 class CredentialError(EndError):

@@ -10,13 +10,14 @@ from imageport.disk.create import create_for
 from imageport.disk.ends.ebs.api import EbsAccount
 from imageport.disk.ends.ebs.reader import EbsReader
 from imageport.disk.ends.ebs.writer import EbsWriter, SnapshotOptions
+from imageport.disk.ends.errors import AddressError
 from imageport.disk.ends.gcs.file import GcsFile
 from imageport.disk.ends.gcs.place import ENDPOINT, GcsPlace
 from imageport.disk.ends.gcs.target import GcsMethod, GcsTarget
 from imageport.disk.ends.http.file import HttpFile
 from imageport.disk.ends.nbd.address import NbdAddress, NbdTls
 from imageport.disk.ends.nbd.ends import NbdReader, NbdWriter
-from imageport.disk.ends.open import Access, AddressError, Made, Wish
+from imageport.disk.ends.open import Access, Made, Wish
 from imageport.disk.ends.pageblob.file import PageBlobFile
 from imageport.disk.ends.pageblob.service import Options as BlobOptions
 from imageport.disk.ends.pageblob.target import PageBlobTarget

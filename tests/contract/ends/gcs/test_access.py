@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from imageport.disk.copy import copy
 from imageport.disk.create import create_disk
-from imageport.disk.ends.errors import DeniedError, RefusedError, UnreachableError
+from imageport.disk.ends.errors import AddressError, DeniedError, RefusedError, UnreachableError
 from imageport.disk.ends.gcs import GcsFile, GcsMethod, GcsPlace
 from imageport.disk.errors import BackingMissingError, UnsupportedError
 from imageport.disk.open import open_disk
@@ -234,7 +234,7 @@ def test_formats_that_are_no_stream(case: GcsCase, disk: Path) -> None:
 
 @pytest.mark.parametrize("address", ["gs://bucket", "gs://bucket/", "gs:///x", "s3://b/x", "b/x"])
 def test_addresses_that_are_none(address: str) -> None:
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(AddressError):
         GcsPlace.parse(address)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from imageport.disk.errors import UnsupportedError
+from imageport.disk.ends.errors import AddressError
 from imageport.model.credentials import GcpServiceAccount, GcpToken
 
 ENDPOINT = "https://storage.googleapis.com"
@@ -33,12 +33,10 @@ class GcsPlace:
         endpoint: str = ENDPOINT,
         ca: Path | None = None,
     ) -> Self:
-        """The place that `gs://BUCKET/OBJECT` names. Raises `UnsupportedError`."""
+        """The place that `gs://BUCKET/OBJECT` names. Raises `AddressError`."""
         bucket, _, name = address.removeprefix("gs://").partition("/")
         if not address.startswith("gs://") or not bucket or not name or name.endswith("/"):
-            raise UnsupportedError(
-                file=address, feature="an address that is not gs://BUCKET/OBJECT"
-            )
+            raise AddressError(file=address, detail="it is not gs://BUCKET/OBJECT")
         return cls(bucket, name, credential, endpoint, ca)
 
     @property

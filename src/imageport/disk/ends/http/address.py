@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import quote, urljoin, urlsplit
 
-from imageport.disk.ends.errors import UnsuitableError
+from imageport.disk.ends.errors import AddressError, UnsuitableError
 
 _PORTS = {"http": 80, "https": 443}
 _ALLOWED = "/%:@!$&'()*+,;=~?"
@@ -25,17 +25,17 @@ class HttpAddress:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """The address `url`. Raises `UnsuitableError`."""
+        """The address `url`. Raises `AddressError`."""
         try:
             parts = urlsplit(url)
             scheme, host = parts.scheme, (parts.hostname or "").encode("idna").decode()
             port = parts.port or _PORTS.get(scheme, 0)
         except ValueError:
-            raise UnsuitableError(file="the address", detail="it is no web address") from None
+            raise AddressError(file="the address", detail="it is no web address") from None
         if scheme not in _PORTS or not host:
-            raise UnsuitableError(file=host or "the address", detail="it is no web address")
+            raise AddressError(file=host or "the address", detail="it is no web address")
         if parts.username is not None or parts.password is not None:
-            raise UnsuitableError(file=host, detail="credentials do not belong in an address")
+            raise AddressError(file=host, detail="credentials do not belong in an address")
         query = quote(parts.query, safe=_ALLOWED)
         return cls(scheme, host, port, quote(parts.path or "/", safe=_ALLOWED), query)
 

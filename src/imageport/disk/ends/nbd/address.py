@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from imageport.disk.ends.errors import UnsuitableError
+from imageport.disk.ends.errors import AddressError
 from imageport.disk.ends.nbd.protocol import LONGEST_TEXT, PORT
 
 _SCHEMES = ("nbd", "nbds", "nbd+unix", "nbds+unix")
@@ -30,7 +30,7 @@ class NbdAddress:
     def parse(cls, uri: str) -> Self:
         """The address that an NBD URI names (doc/uri.md of the protocol's repository).
 
-        `nbd` is plain and `nbds` is TLS; neither is ever both. Raises `UnsuitableError`.
+        `nbd` is plain and `nbds` is TLS; neither is ever both. Raises `AddressError`.
         """
         try:
             parts = urlsplit(uri)
@@ -92,6 +92,6 @@ class NbdTls:
         return context
 
 
-def _unusable(uri: str, detail: str) -> UnsuitableError:
+def _unusable(uri: str, detail: str) -> AddressError:
     # What stands before an @ may be a password.
-    return UnsuitableError(file=uri.rpartition("@")[2], detail=detail)
+    return AddressError(file=uri.rpartition("@")[2], detail=detail)

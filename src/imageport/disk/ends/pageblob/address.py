@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from imageport.disk.errors import NotADiskError
+from imageport.disk.ends.errors import AddressError
 from imageport.model.credentials import AzureSas
 
 _SIGNATURE = re.compile(r"(?i)\b(sig=)[^&\s\"'<>)]+")
@@ -53,13 +53,13 @@ class BlobAddress:
     def parse(cls, text: str) -> Self:
         """Read `https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB`; a query is left out.
 
-        An emulator's address has the account as first part of its path. Raises `NotADiskError`.
+        An emulator's address has the account as first part of its path. Raises `AddressError`.
         """
         parts = urlsplit(text)
         places = [place for place in parts.path.split("/") if place]
         if parts.scheme not in ("http", "https") or not parts.hostname or len(places) < _PLACES:
             name = redacted(text.partition("?")[0])
-            raise NotADiskError(file=name, detail="the address is none of a blob")
+            raise AddressError(file=name, detail="the address is none of a blob")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         origin = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
         return cls(origin, "/" + "/".join(quote(unquote(place)) for place in places))

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
-from imageport.disk.ends.errors import EndError
+from imageport.disk.ends.errors import AddressError
 
 DEFAULT_PORT = 445
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*]')
 """Characters that no name has ([MS-FSCC] 2.1.5); a colon would name a stream of a file."""
-
-
-class AddressError(EndError):
-    """An address of a share that cannot be understood."""
-
-    code: ClassVar[str] = "end.address"
-    sentence: ClassVar[str] = "{file} is not a usable address: {detail}."
-    remedy: ClassVar[str] = "Write smb://host/share/folder/name, without an account or a password."
 
 
 @dataclass(frozen=True, slots=True)
