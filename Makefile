@@ -66,9 +66,16 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What is measured beside, apart from what tests need.
+bench: PACKAGES += libnbd-bin pigz
 bench: setup
-	mkdir -p .bench && PYTHONPATH=. $(BIN)/python bench/disk.py .bench 1; \
-		PYTHONPATH=. $(BIN)/python bench/smb.py .bench 2; rm -rf .bench
+	mkdir -p .bench
+	PYTHONPATH=. $(BIN)/python bench/local.py .bench 8
+	PYTHONPATH=. $(BIN)/python bench/smb.py .bench 2
+	PYTHONPATH=. $(BIN)/python bench/ebs.py .bench
+	PYTHONPATH=. $(BIN)/python bench/pageblob.py .bench
+	PYTHONPATH=. $(BIN)/python -m bench.gcs .bench 1024
+	rm -rf .bench
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
