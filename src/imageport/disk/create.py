@@ -26,7 +26,7 @@ _WRITERS: dict[DiskFormat, Callable[[TargetFile, int], DiskWriter]] = {
     DiskFormat.QCOW2: Qcow2Writer,
     DiskFormat.VMDK: StreamVmdkWriter,
 }
-_STREAMS = frozenset({DiskFormat.VMDK})
+STREAMS = frozenset({DiskFormat.VMDK, DiskFormat.TAR_GZ})
 """Formats that cannot be gone on with in the middle."""
 
 
@@ -58,7 +58,7 @@ def create_disk(
     if isinstance(place, Path):
         if place.is_block_device():
             return _open_device(place, format, size)
-        place = LocalTarget(place, resume=resume and format not in _STREAMS)
+        place = LocalTarget(place, resume=resume and format not in STREAMS)
     unit = granularity(format)
     if format not in _WRITERS:
         feature = f"writing {format} without knowing what will be written"

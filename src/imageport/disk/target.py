@@ -75,21 +75,23 @@ class TargetFile(ABC):
 class LocalTarget(TargetFile):
     """`NAME.partial` beside the path, which `complete` gives its name.
 
-    With `resume`, a partial file that exists already is gone on with. Without `durable`, `complete`
-    does not wait for the storage: after a power cut, a file with its name may be incomplete.
+    With `resume`, a partial file that exists already is gone on with. With `overwrite`, a file that
+    has the name is replaced by `complete`. Without `durable`, `complete` does not wait for the
+    storage: after a power cut, a file with its name may be incomplete.
     """
 
-    def __init__(self, path: Path, *, resume: bool = False, durable: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, resume: bool = False, overwrite: bool = False, durable: bool = True
+    ) -> None:
         self.path, self.name = path, str(path)
         self.partial = path.with_name(path.name + ".partial")
         self.record = path.with_name(path.name + ".partial.blocks")
-        self._resume, self._durable = resume, durable
+        self._resume, self._overwrite, self._durable = resume, overwrite, durable
         self._fd = -1
 
     def open(self) -> None:
         """See `TargetFile.open`. Raises `TargetExistsError`, `UnwritableError`."""
-        if self.path.exists():
-            raise TargetExistsError(file=self.name)
+        self._require_free_name()
         self.resumed = self._resume and self.partial.exists()
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_CREAT
         try:
@@ -133,8 +135,7 @@ class LocalTarget(TargetFile):
 
     def complete(self) -> None:
         """See `TargetFile.complete`."""
-        if self.path.exists():
-            raise TargetExistsError(file=self.name)
+        self._require_free_name()
         try:
             if self._durable:
                 os.fsync(self._fd)
@@ -156,6 +157,10 @@ class LocalTarget(TargetFile):
         if self._fd >= 0:
             self.close()
             self.partial.unlink(missing_ok=True)
+
+    def _require_free_name(self) -> None:
+        if self.path.exists() and not self._overwrite:
+            raise TargetExistsError(file=self.name)
 
     def _unwritable(self, offset: int, error: OSError) -> UnwritableError:
         detail = error.strerror or type(error).__name__

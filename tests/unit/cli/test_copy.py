@@ -54,6 +54,17 @@ def test_copy_is_read_back(raw: Path, tmp_path: Path) -> None:
     assert said("image", "compare", tmp_path / "out.manifest", target)["identical"]
 
 
+@pytest.mark.parametrize("name", ["out.vhdx", "out.vmdk"])
+def test_overwrite(name: str, raw: Path, tmp_path: Path) -> None:
+    target = tmp_path / name
+    target.write_bytes(b"an older one")
+    error = said("image", "copy", raw, target, code=1)["error"]
+    assert error["code"] == "disk.exists"
+    assert target.read_bytes() == b"an older one"
+    said("image", "copy", raw, target, "--overwrite")
+    assert said("image", "compare", raw, target)["identical"]
+
+
 def test_only_changes_move(raw: Path, tmp_path: Path) -> None:
     target, manifest = tmp_path / "out.raw", tmp_path / "out.manifest"
     said("image", "copy", raw, target, "--manifest", manifest)

@@ -20,9 +20,10 @@ from typing import ClassVar, TypeVar
 
 from imageport.disk.base import DiskReader, DiskWriter
 from imageport.disk.convert import format_of
-from imageport.disk.create import create_for, open_in_place
+from imageport.disk.create import STREAMS, create_for, open_in_place
 from imageport.disk.ends.errors import AddressError, EndError
 from imageport.disk.open import open_disk
+from imageport.disk.target import LocalTarget
 from imageport.model.credentials import Credential
 from imageport.model.target import DiskFormat
 
@@ -118,8 +119,11 @@ def open_target(address: str, wish: Wish) -> Made:
 def _local(path: Path, wish: Wish) -> DiskWriter:
     if wish.update:
         return open_in_place(path)
-    form = DiskFormat.RAW if path.is_block_device() else wish.form(path.name)
-    return create_for(wish.source, path, form, resume=True)
+    if path.is_block_device():
+        return create_for(wish.source, path, DiskFormat.RAW)
+    form = wish.form(path.name)
+    target = LocalTarget(path, resume=form not in STREAMS, overwrite=wish.overwrite)
+    return create_for(wish.source, target, form)
 
 
 def _known(known: dict[str, T], address: str, what: str) -> T:
