@@ -43,7 +43,10 @@ _TWO_VOLUMES: Final = (State.BITLOCKER_DATA, State.DIRTY_DATA)
 _DATA_MIB: Final = 64
 _SMALL_MIB: Final = 768
 """Too small to leave a GiB free."""
-_KERNEL_OPTIONS: Final = "console=ttyS0 quiet loglevel=1 vt.global_cursor_default=0 panic=10"
+# One processor: on several, emulated ones sometimes trip over the kernel patching itself.
+_KERNEL_OPTIONS: Final = (
+    "maxcpus=1 console=ttyS0 quiet loglevel=1 vt.global_cursor_default=0 panic=10"
+)
 _GRUB_MODULES: Final = ("part_msdos", "ntfs", "linux", "boot")
 _SOURCES: Final = (
     "blank_hive boot_files debs disk_image registry_data uki windows windows_domain "

@@ -11,6 +11,7 @@ import base64
 import functools
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import boto3
 from botocore.config import Config
 
 from imageport.disk.ends.ebs.errors import SDK_ERRORS, StaleTokenError, judged
-from imageport.disk.ends.errors import NotFoundError, PeerChecksumError, RefusedError
+from imageport.disk.ends.errors import DeniedError, NotFoundError, PeerChecksumError, RefusedError
 from imageport.disk.ends.retry import PATIENCE, RetryBudget
 from imageport.disk.manifest import BLOCK
 from imageport.model.credentials import AwsKey
@@ -34,6 +35,7 @@ _TIMEOUT = 60.0
 _PAGE = 10_000
 """Blocks of one page: the most that the service gives."""
 _CORRUPTED_TRIES = 3
+_DAMAGED = re.compile("checksum|InvalidSignature", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,11 @@ class EbsApi:
         for _ in range(_CORRUPTED_TRIES):
             try:
                 answer = self._run(send, block * BLOCK)
-            except RefusedError as error:
+            except (RefusedError, DeniedError) as error:
                 # The reference does not say how a block that was damaged on its way is refused.
+                # Where AWS's common runtime is installed, the SDK signs the block, too.
                 detail = str(error.data["detail"])
-                if "checksum" not in detail.lower():
+                if not _DAMAGED.search(detail):
                     raise
             else:
                 if answer.get("Checksum", checksum) == checksum:
