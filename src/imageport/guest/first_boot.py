@@ -7,9 +7,12 @@ The report is lines of text: `fact <name> <value>`, `step <number> <name> <exit 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from imageport.guest.errors import ReadOnlyGuestError
+from imageport.guest.fixup import Step
 from imageport.guest.guest import Guest
 from imageport.guest.linux import runner as linux
 from imageport.guest.windows import runner as windows
@@ -42,6 +45,13 @@ def collect(guest: Guest) -> FirstBootReport | None:
         _remove_if_empty(folder.parent)
     _remove_if_empty(place.parent)
     return report
+
+
+def judged(report: FirstBootReport, planned: Iterable[Step]) -> FirstBootReport:
+    """The report, with what was planned said of each step: whether the image needs it."""
+    optional = {step.name for step in planned if not step.required}
+    steps = tuple(replace(step, required=step.name not in optional) for step in report.steps)
+    return replace(report, steps=steps)
 
 
 def parse(text: str) -> FirstBootReport:

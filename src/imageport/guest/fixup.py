@@ -39,10 +39,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the first boot: its name and the script's body (sh, or batch)."""
+    """A step of the first boot: its name and the script's body (sh, or batch).
+
+    When a step that is not `required` fails, the image is good all the same, and that is said.
+    """
 
     name: str
     script: str
+    required: bool = True
 
 
 class Edit(Protocol):

@@ -170,17 +170,21 @@ class _Steps:
             _, reason = verdict_of(boot.text)
             what = "its first-boot work did not run" if report is None else "it was cut off"
             raise BootFailed(reason=f"{what} ({reason})")
-        bad = [
-            f"{step.name} ended with code {step.exit_code}"
-            for step in report.steps
-            if step.exit_code
-        ]
+        bad = self._failed_steps(report)
         checks = _CHECKS.validate_python(said["checks"])
         bad += [f"{check.what} ({check.seen})" for check in checks if not check.passed]
         if bad:
             raise NotVerified(failed="; ".join(bad))
         self._run.platform.release(self._run.folder.id)
         return report, checks
+
+    def _failed_steps(self, report: FirstBootReport) -> list[str]:
+        """What failed that the image needs; what it can do without is said as a warning."""
+        failed = [step for step in report.steps if step.exit_code]
+        for step in failed:
+            if not step.required:
+                self._run.reporter.say(f"Warning: {step.name} ended with code {step.exit_code}.")
+        return [f"{s.name} ended with code {s.exit_code}" for s in failed if s.required]
 
     def prove(self, output: DiskProof, done: dict[str, Any]) -> Proof:
         """Write the proof, then give the output its name."""

@@ -98,6 +98,10 @@ class PrepareOptions:
     provisioning: Provisioning = Provisioning.MCS
     drivers: str | None = None
     """A driver library (such as the content of virtio-win's ISO) as a folder in the engine."""
+    temporary_disk: bool = False
+    """Azure: the machines will have a temporary disk (D:), and their page file goes there."""
+    enable_rdp: bool = False
+    """Remote Desktop is turned on, also where the target has a console to log on at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,8 @@ class FirstBootStep:
     name: str
     exit_code: int
     output: str = ""
+    required: bool = True
+    """False when the image is good without it; a failure is a warning then."""
 
 
 @dataclass(frozen=True, slots=True)

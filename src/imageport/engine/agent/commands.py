@@ -10,7 +10,9 @@ from typing import Any, Protocol
 from imageport.engine.agent import handover
 from imageport.engine.agent.disks import image_disk
 from imageport.engine.agent.folders import DRIVERS, FOLDER
-from imageport.guest.first_boot import collect
+from imageport.guest.first_boot import collect, judged
+from imageport.guest.fixup import Task
+from imageport.guest.fixups import steps
 from imageport.guest.inspect import inspect
 from imageport.guest.mount import open_guest
 from imageport.guest.plan import findings, plan
@@ -78,10 +80,13 @@ def boot_image(args: Args, context: Context) -> Any:
 def verify_image(args: Args, context: Context) -> Any:
     """After the boot: what the guest reported, and whether every change is still in place."""
     inspection = pickle.loads(_KEPT_INSPECTION.read_bytes())  # noqa: S301  # written by prepare above
+    wish = _wish(args)
     with open_guest(image_disk(), writable=True) as guest:
         report = collect(guest)
         context.progress(0.3, "reading every change back")
-        checks = verify(guest, inspection, *_wish(args))
+        checks = verify(guest, inspection, *wish)
+    if report:
+        report = judged(report, steps(inspection.family, Task(inspection, *wish)))
     return {
         "first_boot": asdict(report) if report else None,
         "checks": [asdict(check) for check in checks],
