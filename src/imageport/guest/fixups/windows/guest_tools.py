@@ -15,7 +15,6 @@ from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import OsFamily
 from imageport.model.guest_facts import WindowsService
 
-_DISABLED: Final = 4
 _SUCCESSES: Final = (0, 1605, 1614, 1641, 3010)
 """msiexec: done; not installed (twice); restart begun; restart needed."""
 
@@ -29,14 +28,15 @@ class GuestTools(FixUp):
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
         """The services' `Start`, and what it was before."""
-        foreign = {n.casefold() for v in tools.foreign(task.target.target) for n in v.services}
+        stopped = tools.stopped(task.target.target, task.windows.installed)
         edits: list[Edit] = []
         for name in tools.services():
             service = task.windows.service(name)
             if service is None:
                 continue
-            if name.casefold() in foreign:
-                edits += _disable(service)
+            start = stopped.get(name.casefold())
+            if start is not None:
+                edits += _stop(service, start)
             elif service.saved_start is not None:
                 edits += _restore(service, service.saved_start)
         return tuple(edits)
@@ -53,13 +53,16 @@ class GuestTools(FixUp):
         return tuple(steps)
 
 
-def _disable(service: WindowsService) -> list[Edit]:
+def _stop(service: WindowsService, start: int) -> list[Edit]:
+    """Disabled, or for a driver on demand; what starts less than that stays as it is."""
     key = f"{SERVICES}\\{service.name}"
     what = f"service {service.name} of another platform does not start"
     before = service.saved_start if service.saved_start is not None else service.start
-    start = Value.from_dword("Start", _DISABLED)
-    edits: list[Edit] = [SetValue(key, start, what, f"dword:{service.start}", unless_gone=True)]
-    if before is not None and before != _DISABLED:
+    if before is not None and before >= start:
+        return []
+    value = Value.from_dword("Start", start)
+    edits: list[Edit] = [SetValue(key, value, what, f"dword:{service.start}", unless_gone=True)]
+    if before is not None:
         saved = None if service.saved_start is None else f"dword:{service.saved_start}"
         edits.append(
             SetValue(
