@@ -44,9 +44,8 @@ def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the c
     drivers: Annotated[
         Path | None,
         typer.Option(
-            help="Driver library for Windows: a folder laid out as virtio-win's.",
+            help="Driver library for Windows: a folder, or an ISO image such as virtio-win's.",
             exists=True,
-            file_okay=False,
         ),
     ] = None,
     firmware: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from imageport.guest import first_boot
+from imageport.guest import first_boot, fixups
 from imageport.guest.command import attempt
 from imageport.guest.errors import (
     BlockedError,
@@ -16,6 +16,7 @@ from imageport.guest.fixup import Task
 from imageport.guest.guest import Guest
 from imageport.guest.plan import applicable, findings, plan
 from imageport.guest.session import Session
+from imageport.guest.windows import driver_lock
 from imageport.model.findings import Severity
 from imageport.model.guest import Check, Inspection, Preparation, PrepareOptions
 from imageport.model.target import TargetProfile
@@ -56,7 +57,10 @@ def prepare(
     if failed:
         raise VerificationError(failed="; ".join(failed))
     progress("done", total, total)
-    return Preparation(plan(inspection, target, options), checks, time.monotonic() - began)
+    taken = fixups.library_files(inspection.family, task)
+    library = driver_lock.described(options.drivers, taken) if options.drivers else ()
+    changes = plan(inspection, target, options)
+    return Preparation(changes, checks, time.monotonic() - began, library)
 
 
 def verify(

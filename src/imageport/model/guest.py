@@ -126,12 +126,23 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class LibraryFile:
+    """A file that was taken from the driver library; `path` is below it, `size` in bytes."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Preparation:
     """What `prepare` did: the changes made, and what verify saw of them on the disk."""
 
     changes: tuple[Change, ...]
     checks: tuple[Check, ...]
     seconds: float
+    library: tuple[LibraryFile, ...] = ()
+    """Every file of the driver library that went into the guest."""
 
 
 @dataclass(frozen=True, slots=True)

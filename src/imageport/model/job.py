@@ -13,7 +13,7 @@ class MigrateRequest:
 
     `firmware` is None when the image's partition table says it. `try_untouched` boots the image as
     it is on the target's hardware first, so that the proof shows what the migration changed.
-    `drivers` is a driver library for Windows guests: a folder laid out as virtio-win's.
+    `drivers` is a driver library for Windows guests: a folder or an ISO image.
     """
 
     source: str

@@ -81,6 +81,8 @@ class NetworkDriver:
     hardware_ids: tuple[str, ...]
     in_box: bool
     vendor: str = "Microsoft"
+    with_tools: bool = False
+    """It comes with the platform's tools and the drivers below it, and never alone."""
 
 
 NETWORK: Final[dict[Nic, NetworkDriver]] = {
@@ -107,7 +109,11 @@ NETWORK: Final[dict[Nic, NetworkDriver]] = {
     ),
     Nic.MANA: NetworkDriver(("mana",), (r"PCI\VEN_1414&DEV_00BA",), in_box=True),
     Nic.XEN: NetworkDriver(
-        ("xennet",), (r"XENVIF\VEN_XS0001&DEV_NET",), in_box=False, vendor="XenServer"
+        ("xennet",),
+        (r"XENVIF\VEN_XS0001&DEV_NET",),
+        in_box=False,
+        vendor="XenServer",
+        with_tools=True,
     ),
     Nic.E1000E: NetworkDriver(
         ("e1iexpress", "e1i65x64", "e1dexpress"), (r"PCI\VEN_8086&DEV_10D3",), in_box=True

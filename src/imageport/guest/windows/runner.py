@@ -14,6 +14,8 @@ FOLDER: Final = r"ProgramData\imageport\first-boot"
 RUN: Final = rf"{FOLDER}\run.cmd"
 STEPS: Final = rf"{FOLDER}\steps"
 DRIVERS: Final = rf"{FOLDER}\drivers"
+FILES: Final = rf"{FOLDER}\files"
+"""Installers that steps run: `%files%` in their scripts."""
 REPORT: Final = r"ProgramData\imageport\first-boot.report"
 IMAGE_PATH: Final = (
     r"%SystemRoot%\System32\cmd.exe /d /c start "

@@ -7,6 +7,7 @@ from imageport.guest.fixups.windows import class_filters as class_filters
 from imageport.guest.fixups.windows import clock as clock
 from imageport.guest.fixups.windows import crash_control as crash_control
 from imageport.guest.fixups.windows import disk_policy as disk_policy
+from imageport.guest.fixups.windows import driver_lock as driver_lock
 from imageport.guest.fixups.windows import fallback_loader as fallback_loader
 from imageport.guest.fixups.windows import first_boot as first_boot
 from imageport.guest.fixups.windows import google_metadata as google_metadata
@@ -16,6 +17,7 @@ from imageport.guest.fixups.windows import network as network
 from imageport.guest.fixups.windows import network_drivers as network_drivers
 from imageport.guest.fixups.windows import network_services as network_services
 from imageport.guest.fixups.windows import page_file as page_file
+from imageport.guest.fixups.windows import platform_tools as platform_tools
 from imageport.guest.fixups.windows import power as power
 from imageport.guest.fixups.windows import preflight as preflight
 from imageport.guest.fixups.windows import proxy as proxy

@@ -84,6 +84,15 @@ class BootStorage(FixUp):
         enabled = (edit.change(task, self.name) for edit in edits)
         return (*files, *_staging(self.name, task), *(change for change in enabled if change))
 
+    def library_files(self, task: Task) -> tuple[Path, ...]:
+        """The packages of staged drivers."""
+        library = task.options.drivers or ""
+        found = (
+            driver_library.find(library, driver.hardware_ids, task.windows)
+            for driver in _to_stage(task)
+        )
+        return tuple(file for each in found if each and each.driver for file in each.files)
+
     def apply(self, session: Session, task: Task) -> None:
         """Copy the files of staged drivers, then write the registry."""
         for driver in _to_stage(task):

@@ -4,19 +4,16 @@ product is uninstalled in the first boot. Coming home, disabled services get the
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from imageport.guest.fixup import Edit, FixUp, Step, Task
 from imageport.guest.windows import tools
 from imageport.guest.windows.edits import DropValue, SetValue
 from imageport.guest.windows.findings_target import PRODUCT_CODE
+from imageport.guest.windows.installer import remove
 from imageport.guest.windows.places import SAVED_START, SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import OsFamily
 from imageport.model.guest_facts import WindowsService
-
-_SUCCESSES: Final = (0, 1605, 1614, 1641, 3010)
-"""msiexec: done; not installed (twice); restart begun; restart needed."""
 
 
 class GuestTools(FixUp):
@@ -49,7 +46,7 @@ class GuestTools(FixUp):
                 code = PRODUCT_CODE.search(f"{product.key} {product.uninstall or ''}")
                 if vendor.owns(product) and code:
                     name = re.sub(r"[^a-z0-9]+", "-", product.name.lower()).strip("-")
-                    steps.append(Step(f"remove-{name}", _uninstall(code[0])))
+                    steps.append(Step(f"remove-{name}", remove(code[0])))
         return tuple(steps)
 
 
@@ -83,12 +80,3 @@ def _restore(service: WindowsService, start: int) -> list[Edit]:
         SetValue(key, Value.from_dword("Start", start), what, f"dword:{service.start}"),
         DropValue(key, SAVED_START, what, f"dword:{start}"),
     ]
-
-
-def _uninstall(product_code: str) -> str:
-    """VMware's own entry says /I; /x removes whatever the entry says."""
-    kept = "".join(f'if "%code%"=="{code}" exit /b 0\n' for code in _SUCCESSES)
-    return (
-        f"msiexec /x {product_code} /quiet /norestart REBOOT=ReallySuppress\n"
-        f'set "code=%errorlevel%"\n{kept}exit /b %code%'
-    )
