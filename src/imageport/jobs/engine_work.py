@@ -26,7 +26,8 @@ COMMAND_SECONDS = 3600.0
 class EngineWork:
     """One job's engine, with `image` as its second disk.
 
-    `attempt` counts the engines that a job had: commands of a new one are new commands.
+    `attempt` counts the engines that a job had: commands of a new one are new commands. `boots`
+    counts the boots of the image that its first-boot work asked for besides the first.
     """
 
     platform: Platform
@@ -35,6 +36,12 @@ class EngineWork:
     firmware: Firmware
     reporter: Reporter
     attempt: int = 0
+    boots: int = 0
+
+    @property
+    def turn(self) -> str:
+        """Names this attempt, and which of its boots it is."""
+        return f"{self.attempt}.{self.boots}" if self.boots else str(self.attempt)
 
     def start(self) -> None:
         """Make the engine's machine, or find it, and wait until it answers.
@@ -74,8 +81,8 @@ class EngineWork:
             )
 
     def command_id(self, name: str) -> str:
-        """The id of the one command `name` of this attempt."""
-        return f"{name}-{self.attempt}"
+        """The id of the one command `name` of this attempt and boot."""
+        return f"{name}-{self.turn}"
 
     def check_alive(self) -> None:
         """Raises EngineLost when the engine's machine is gone."""

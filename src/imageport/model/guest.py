@@ -165,4 +165,7 @@ class FirstBootReport:
     complete: bool
     steps: tuple[FirstBootStep, ...]
     facts: dict[str, str] = field(default_factory=dict)
-    """Seen from inside the booted OS: `kernel`, `root`, `boot-driver`, `address`, `uptime`."""
+    """Seen from inside the booted OS: `kernel`, `root`, `boot-driver`, `address`, `uptime`, and
+    `powershell`: the language mode that policies leave to scripts."""
+    restarts: int = 0
+    """How often a step asked for a restart before the next one."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from imageport.engine.agent import handover
 from imageport.engine.agent.disks import image_disk
 from imageport.engine.agent.folders import DRIVERS, FOLDER
-from imageport.guest.first_boot import collect, judged
+from imageport.guest.first_boot import collect, goes_on, judged
 from imageport.guest.fixup import Task
 from imageport.guest.fixups import steps
 from imageport.guest.inspect import inspect
@@ -77,6 +77,13 @@ def boot_image(args: Args, context: Context) -> Any:
     raise HandOver
 
 
+def look_back(args: Args, context: Context) -> Any:
+    """After a boot: whether its first-boot work asked for a restart and goes on in another."""
+    del args, context
+    with open_guest(image_disk(), writable=False) as guest:
+        return {"goes_on": goes_on(guest)}
+
+
 def verify_image(args: Args, context: Context) -> Any:
     """After the boot: what the guest reported, and whether every change is still in place."""
     inspection = pickle.loads(_KEPT_INSPECTION.read_bytes())  # noqa: S301  # written by prepare above
@@ -105,5 +112,6 @@ COMMANDS: dict[str, Callable[[Args, Context], Any]] = {
     "inspect": inspect_image,
     "prepare": prepare_image,
     "boot-image": boot_image,
+    "look-back": look_back,
     "verify": verify_image,
 }
