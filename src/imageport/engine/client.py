@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from imageport.engine.errors import CommandTimeout, EngineRefused, EngineSilent
 from imageport.engine.keys import ENGINE_NAME, JobKeys
-from imageport.engine.library import any_file, driver_file, pack
+from imageport.engine.library import component_file, driver_file, pack
 from imageport.model.errors import RemoteError
 
 _POLL_SECONDS = 0.25
@@ -131,7 +131,7 @@ class EngineClient:
 
     def send_components(self, folder: Path) -> None:
         """Give the engine the installers of Citrix's parts; raises as `send_drivers`."""
-        self._send("/v1/components", folder, any_file)
+        self._send("/v1/components", folder, component_file)
 
     def _send(self, path: str, source: Path, wanted: Callable[[str], bool]) -> None:
         with tempfile.TemporaryFile() as spool:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from imageport.engine.errors import LibraryUnusable
+from imageport.guest.windows.components import recognised
 from imageport.guest.windows.driver_library import LOCK, OTHER_ARCHITECTURES
 from imageport.host.iso9660 import Iso, IsoFile
 
@@ -24,9 +25,9 @@ def driver_file(path: str) -> bool:
     return place.suffix in _DRIVER_FILES or place.name == LOCK
 
 
-def any_file(path: str) -> bool:
-    """Every file there is."""
-    return bool(path)
+def component_file(path: str) -> bool:
+    """Whether a file of a component source is an installer that a preparation may run."""
+    return recognised(path) is not None
 
 
 def check_library(library: Path) -> None:

@@ -13,6 +13,7 @@ from imageport.engine.keys import job_keys
 from imageport.jobs.errors import EngineLost
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.report import Reporter
+from imageport.model.job import MigrateRequest
 from imageport.model.target import Firmware
 from imageport.platforms.base import DiskRef, EngineVm, Platform
 from imageport.platforms.errors import MachineDied
@@ -60,10 +61,13 @@ class EngineWork:
             START_SECONDS, alive=lambda: self.platform.find_engine(self.folder.id) is not None
         )
 
-    def send_drivers(self, library: Path) -> None:
-        """Give the engine a driver library for a Windows guest."""
+    def send_libraries(self, request: MigrateRequest) -> None:
+        """Give the engine the driver library and the component source, where there are any."""
         with self.client() as client:
-            client.send_drivers(library)
+            if request.drivers:
+                client.send_drivers(Path(request.drivers))
+            if request.components:
+                client.send_components(Path(request.components))
 
     def run(self, name: str, args: dict[str, Any]) -> Any:
         """Run a command of the engine to its end; the same again finds what was run before.

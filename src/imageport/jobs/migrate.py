@@ -35,6 +35,7 @@ from imageport.jobs.migration import MIGRATIONS, Migration
 from imageport.jobs.output import read_back, unproven, write_output
 from imageport.jobs.proof import write_proof
 from imageport.jobs.watch import Evidence, verdict_of
+from imageport.jobs.wish import wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import Check, FirstBootReport, Inspection, Preparation
@@ -119,14 +120,10 @@ class _Steps:
         make_work_disk(run.folder, base_of(run.folder, self._source.path, run.report_bytes))
         work = self._engine(attempt)
         work.start()
-        if self._request.drivers:
-            work.send_drivers(Path(self._request.drivers))
+        work.send_libraries(self._request)
 
     def _wish(self) -> dict[str, Any]:
-        return {
-            "target": str(self._request.target),
-            "provisioning": str(self._request.provisioning),
-        }
+        return wish(self._request, isolated=self._run.platform.isolated)
 
     def _inspect(self, work: EngineWork) -> Inspection:
         said = work.run("inspect", self._wish())
@@ -180,7 +177,7 @@ class _Steps:
 
     def _failed_steps(self, report: FirstBootReport) -> list[str]:
         """What failed that the image needs; what it can do without is said as a warning."""
-        failed = [step for step in report.steps if step.exit_code]
+        failed = [step for step in report.steps if step.failed]
         for step in failed:
             if not step.required:
                 self._run.reporter.say(f"Warning: {step.name} ended with code {step.exit_code}.")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from imageport.model.findings import Finding
 from imageport.model.guest_facts import EspFile, LinuxFacts, WindowsFacts
 from imageport.model.target import Firmware, Provisioning
+from imageport.model.wishes import GuestWishes
 
 
 class OsFamily(StrEnum):
@@ -92,16 +93,16 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
-class PrepareOptions:
-    """What a user may ask of a preparation."""
+class PrepareOptions(GuestWishes):
+    """What a user may ask of a preparation, and what the engine has for it."""
 
     provisioning: Provisioning = Provisioning.MCS
     drivers: str | None = None
     """A driver library (such as the content of virtio-win's ISO) as a folder in the engine."""
-    temporary_disk: bool = False
-    """Azure: the machines will have a temporary disk (D:), and their page file goes there."""
-    enable_rdp: bool = False
-    """Remote Desktop is turned on, also where the target has a console to log on at."""
+    components: str | None = None
+    """The component source, a folder with Citrix's installers, in the engine."""
+    isolated: bool = False
+    """The machine that boots the image reaches nobody, no domain controller either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,11 @@ class FirstBootStep:
     output: str = ""
     required: bool = True
     """False when the image is good without it; a failure is a warning then."""
+
+    @property
+    def failed(self) -> bool:
+        """Any code but 0 and 3010, with which a step asks for a restart."""
+        return self.exit_code not in (0, 3010)
 
 
 @dataclass(frozen=True, slots=True)

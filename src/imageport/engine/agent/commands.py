@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from imageport.engine.agent import handover
 from imageport.engine.agent.disks import image_disk
-from imageport.engine.agent.folders import DRIVERS, FOLDER
+from imageport.engine.agent.folders import COMPONENTS, DRIVERS, FOLDER
 from imageport.guest.first_boot import collect, goes_on, judged
 from imageport.guest.fixup import Task
 from imageport.guest.fixups import steps
@@ -19,6 +19,7 @@ from imageport.guest.plan import findings, plan
 from imageport.guest.prepare import prepare, verify
 from imageport.model.guest import PrepareOptions
 from imageport.model.target import PROFILES, Provisioning, Target, TargetProfile
+from imageport.model.wishes import XdParameter
 
 
 class Context(Protocol):
@@ -101,9 +102,15 @@ def verify_image(args: Args, context: Context) -> Any:
 
 
 def _wish(args: Args) -> tuple[TargetProfile, PrepareOptions]:
+    wishes = dict(args.get("wishes", {}))
+    parameters = wishes.pop("xd_reconfigure", ())
     options = PrepareOptions(
         provisioning=Provisioning(args.get("provisioning", "mcs")),
         drivers=str(DRIVERS) if DRIVERS.exists() else None,
+        components=str(COMPONENTS) if COMPONENTS.exists() else None,
+        isolated=bool(args.get("isolated")),
+        xd_reconfigure=tuple(XdParameter(**each) for each in parameters),
+        **wishes,
     )
     return PROFILES[Target(args["target"])], options
 
