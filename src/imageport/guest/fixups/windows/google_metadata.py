@@ -27,7 +27,7 @@ class GoogleMetadata(FixUp):
 
     name = "google-metadata"
     family = OsFamily.WINDOWS
-    order = 53
+    order = 68
     watches = (rf"{TCPIP}\KeepAliveTime",)
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
@@ -44,7 +44,7 @@ class GoogleMetadata(FixUp):
         return tuple(edits)
 
     def steps(self, task: Task) -> tuple[Step, ...]:
-        """The MTU is an interface's, which Windows makes in its first boot."""
+        """The MTU is an interface's, which Windows makes once its driver is there."""
         if task.target.target is not Target.GCP:
             return ()
         return (Step("mtu", _MTU, required=False),)
