@@ -18,7 +18,7 @@ from imageport.guest.plan import applicable, findings, plan
 from imageport.guest.session import Session
 from imageport.guest.windows import driver_lock
 from imageport.model.findings import Severity
-from imageport.model.guest import Check, Inspection, Preparation, PrepareOptions
+from imageport.model.guest import Check, Inspection, LibraryFile, Preparation, PrepareOptions
 from imageport.model.target import TargetProfile
 
 Progress = Callable[[str, int, int], None]
@@ -57,10 +57,14 @@ def prepare(
     if failed:
         raise VerificationError(failed="; ".join(failed))
     progress("done", total, total)
-    taken = fixups.library_files(inspection.family, task)
-    library = driver_lock.described(options.drivers, taken) if options.drivers else ()
     changes = plan(inspection, target, options)
-    return Preparation(changes, checks, time.monotonic() - began, library)
+    return Preparation(changes, checks, time.monotonic() - began, _taken(task))
+
+
+def _taken(task: Task) -> tuple[LibraryFile, ...]:
+    library = task.options.drivers
+    files = fixups.library_files(task.inspection.family, task)
+    return driver_lock.described(library, files) if library else ()
 
 
 def verify(
