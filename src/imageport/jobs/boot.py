@@ -93,11 +93,12 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
 
 def _boot_recreated(work: EngineWork, seconds: float) -> Boot:
     job, platform = work.folder.id, work.platform
-    began, _ = _began(work.folder.path / f"boot-{work.turn}", 0)
-    # Text without a machine: it ran already, and the process that had started it was killed.
-    if platform.ended(job, Role.IMAGE) and not platform.console(job, Role.IMAGE).text:
+    said = len(platform.console(job, Role.IMAGE).text)
+    began, skip = _began(work.folder.path / f"boot-{work.turn}", said)
+    # New text without a machine: it ran already, and the process that had started it was killed.
+    if platform.ended(job, Role.IMAGE) and said <= skip:
         platform.start(job, Role.IMAGE, work.image, work.firmware)
-    evidence = Evidence(work.folder.evidence, "boot")
+    evidence = Evidence(work.folder.evidence, "boot", skip=skip)
     ended = False
     while not ended and time.time() - began < seconds:
         ended = platform.ended(job, Role.IMAGE)
