@@ -12,6 +12,7 @@ HDC: Final = "{4d36e96a-e325-11ce-bfc1-08002be10318}"
 SCSI: Final = "{4d36e97b-e325-11ce-bfc1-08002be10318}"
 NET: Final = "{4d36e972-e325-11ce-bfc1-08002be10318}"
 SYSTEM: Final = "{4d36e97d-e325-11ce-bfc1-08002be10318}"
+_VIRTUAL_PCI: Final = "{44c4f61d-4444-4400-9d52-802e27ede19f}"
 _VMBUS_STORAGE: Final = "{ba6163d9-04a1-4d29-b605-72e2ffb1dc7f}"
 HANGING_DRIVER: Final = "labhang"
 
@@ -69,6 +70,8 @@ _IN_BOX: Final = (
         "storvsc", 3, "SCSI miniport", "wstorvsc.inf", (rf"VMBUS\{_VMBUS_STORAGE}",), SCSI,
         override=3,
     ),
+    Driver("vpci", 3, "System Bus Extender", "wvpci.inf", (rf"VMBUS\{_VIRTUAL_PCI}",), SYSTEM,
+           override=3),
     Driver("vmbus", 3, "System Bus Extender", "wvmbus.inf", (r"ACPI\VMBus",), SYSTEM),
     Driver("e1iexpress", 3, "NDIS", "net1ic64.inf", (r"PCI\VEN_8086&DEV_10D3",), NET,
            file="e1i65x64.sys"),

@@ -161,8 +161,7 @@ class Boot:
         ]
         paint([*ready, "", "Press Ctrl+Alt+Delete to unlock.", "", _NOTICE], TEAL)
         if self._first_boot():
-            paint([*ready, "", "First boot is complete: restarting.", "", _NOTICE], TEAL)
-            say("imageport first-boot: complete")
+            paint([*ready, "", "First boot work: restarting.", "", _NOTICE], TEAL)
             time.sleep(_SHUTDOWN_SECONDS)
             restart()
         machine.busybox("umount", str(_VOLUME))
@@ -182,9 +181,12 @@ class Boot:
                 return False
             address = self._address(DriverLookup(system, self.control_set, _VOLUME / "Windows"))
         say(f"service {first_boot.SERVICE} started")
-        for line in first_boot.perform(_VOLUME, self._facts(address)):
+        lines = first_boot.perform(_VOLUME, self._facts(address))
+        for line in lines:
             say(f"first-boot: {line}")
-        first_boot.remove_service(_config("SYSTEM"), self.control_set)
+        if lines[-1:] == ["complete"]:
+            first_boot.remove_service(_config("SYSTEM"), self.control_set)
+            say("imageport first-boot: complete")
         machine.busybox("sync")
         machine.busybox("umount", str(_VOLUME))
         return True

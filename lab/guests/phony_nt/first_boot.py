@@ -19,6 +19,7 @@ FOLDER: Final = r"ProgramData\imageport\first-boot"
 _REPORT: Final = r"ProgramData\imageport"
 _OWN_PROCESS: Final = 0x10
 _AUTOMATIC: Final = 2
+_RESTART: Final = 3010
 _STEP: Final = re.compile(r"(\d+)-(.+)\.cmd", re.IGNORECASE)
 
 
@@ -64,17 +65,33 @@ def _found(folder: Path) -> Iterator[Step]:
 
 
 def perform(volume: Path, facts: dict[str, str]) -> list[str]:
-    """Run the steps, write the report, remove the folder; return the report's lines."""
-    lines = [f"fact {name} {value}" for name, value in facts.items()]
-    lines += [f"step {s.number} {s.name} {exit_code(s.script)}" for s in steps(volume)]
-    lines.append("complete")
-    report = resolve(volume, _REPORT)
-    folder = resolve(volume, FOLDER)
-    if report and folder:
-        text = "".join(f"{line}\r\n" for line in lines)
-        (report / "first-boot.report").write_text(text, encoding="utf-8", newline="")
+    """Run the steps up to one that asks for a restart; return what that adds to the report.
+
+    After the last step the folder goes.
+    """
+    folder, place = resolve(volume, FOLDER), resolve(volume, _REPORT)
+    if folder is None or place is None:
+        return []
+    report = place / "first-boot.report"
+    again = report.exists()
+    lines = [] if again else [f"fact {name} {value}" for name, value in facts.items()]
+    lines += _run(volume)
+    if lines[-1:] == ["complete"]:
         shutil.rmtree(folder)
+    with report.open("a", encoding="utf-8", newline="") as file:
+        file.write("".join(f"{line}\r\n" for line in lines))
     return lines
+
+
+def _run(volume: Path) -> Iterator[str]:
+    for step in steps(volume):
+        code = exit_code(step.script)
+        step.script.unlink()
+        yield f"step {step.number} {step.name} {code}"
+        if code == _RESTART:
+            yield "restart"
+            return
+    yield "complete"
 
 
 def remove_service(system: Path, control_set: str) -> None:

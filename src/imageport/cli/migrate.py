@@ -9,6 +9,8 @@ import typer
 from pydantic import TypeAdapter
 
 from imageport.cli.edge import edge
+from imageport.cli.guest_options import HELP as GUEST_HELP
+from imageport.cli.guest_options import wishes
 from imageport.cli.screen import OUT, print_json, reporter
 from imageport.cli.views import plan_view, proof_view
 from imageport.model.job import MigrateRequest
@@ -44,10 +46,20 @@ def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the c
     drivers: Annotated[
         Path | None,
         typer.Option(
-            help="Driver library for Windows: a folder laid out as virtio-win's.",
+            help="Driver library for Windows: a folder, or an ISO image such as virtio-win's.",
+            exists=True,
+        ),
+    ] = None,
+    components: Annotated[
+        Path | None,
+        typer.Option(
+            help="Component source: a folder with Citrix's installers.",
             exists=True,
             file_okay=False,
         ),
+    ] = None,
+    guest: Annotated[
+        list[str] | None, typer.Option("--guest", metavar="NAME[=VALUE]", help=GUEST_HELP)
     ] = None,
     firmware: Annotated[
         Firmware | None, typer.Option(help="Where the image's partition table leaves it open.")
@@ -65,17 +77,19 @@ def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the c
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """See HELP."""
-    request = MigrateRequest(
-        source=str(source.resolve()),
-        target=to,
-        output=str(output.resolve()),
-        provisioning=provisioning,
-        firmware=firmware,
-        drivers=str(drivers.resolve()) if drivers else None,
-        try_untouched=untouched,
-        boot_seconds=boot_timeout,
-    )
     with edge(as_json=as_json):
+        request = MigrateRequest(
+            source=str(source.resolve()),
+            target=to,
+            output=str(output.resolve()),
+            provisioning=provisioning,
+            firmware=firmware,
+            drivers=str(drivers.resolve()) if drivers else None,
+            components=str(components.resolve()) if components else None,
+            wishes=wishes(guest or ()),
+            try_untouched=untouched,
+            boot_seconds=boot_timeout,
+        )
         if dry_run:
             _dry_run(request, as_json=as_json)
             return

@@ -39,7 +39,7 @@ def _boot(facts: WindowsFacts) -> Rows:
         notes += ", from a VHD file" if entry.from_vhd else ""
         yield "Boot entry", f"{entry.description or entry.identity}: {entry.program}{notes}"
     yield "Boot-start", ", ".join(facts.boot_start) or _NONE
-    for filters in facts.class_filters:
+    for filters in (each for each in facts.class_filters if each.drivers):
         drivers = ", ".join(filters.drivers)
         yield "Class filters", f"{filters.device_class} {filters.value}: {drivers}"
     for package in facts.driver_packages:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import ssl
-import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 
 from imageport.engine.errors import CommandTimeout, EngineRefused, EngineSilent
 from imageport.engine.keys import ENGINE_NAME, JobKeys
+from imageport.engine.library import component_file, driver_file, pack
 from imageport.model.errors import RemoteError
 
 _POLL_SECONDS = 0.25
 _REQUEST_SECONDS = 10.0
 _TRANSFER_SECONDS = 600.0
+_PIECE = 1 << 20
 _CONNECT_SECONDS = 1.5
 """Short: a forwarder in between may take our connection long before the engine is there to answer,
 and only a new attempt finds out at once that it is."""
@@ -121,19 +122,27 @@ class EngineClient:
         answer = self._call("PUT", f"/v1/commands/{id}", {"name": name, "args": args})
         return None if answer is None else CommandStatus.model_validate(answer)
 
-    def send_drivers(self, folder: Path) -> None:
-        """Give the engine a driver library: a folder laid out as virtio-win's.
+    def send_drivers(self, library: Path) -> None:
+        """Give the engine a driver library: a folder, or an ISO image.
 
-        Raises RemoteError, EngineSilent or EngineRefused.
+        Raises LibraryUnusable, IsoInvalid, RemoteError, EngineSilent or EngineRefused.
         """
+        self._send("/v1/drivers", library, driver_file)
+
+    def send_components(self, folder: Path) -> None:
+        """Give the engine the installers of Citrix's parts; raises as `send_drivers`."""
+        self._send("/v1/components", folder, component_file)
+
+    def _send(self, path: str, source: Path, wanted: Callable[[str], bool]) -> None:
         with tempfile.TemporaryFile() as spool:
-            with tarfile.open(fileobj=spool, mode="w") as archive:
-                archive.add(folder, arcname=".", filter=_driver_file)
+            pack(source, spool, wanted)
+            length = spool.tell()
             spool.seek(0)
             try:
                 answer = self._http.put(
-                    "/v1/drivers",
-                    content=spool.read(),
+                    path,
+                    content=_pieces(spool),
+                    headers={"Content-Length": str(length)},
                     timeout=_TRANSFER_SECONDS,
                     extensions={"sni_hostname": ENGINE_NAME},
                 )
@@ -196,12 +205,9 @@ class EngineClient:
         raise EngineRefused(address=self.address, status=answer.status_code, body=answer.text)
 
 
-def _driver_file(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """What of a driver library is sent: folders, and files that Windows installs drivers from."""
-    wanted = member.isdir() or member.name.lower().endswith(
-        (".inf", ".sys", ".cat", ".dll", ".exe")
-    )
-    return member if wanted else None
+def _pieces(spool: IO[bytes]) -> Iterator[bytes]:
+    while piece := spool.read(_PIECE):
+        yield piece
 
 
 def _tls(keys: JobKeys) -> ssl.SSLContext:

@@ -27,3 +27,11 @@ class CommandTimeout(ImageportError):
     code = "engine.command-timeout"
     sentence = "The engine's command {name} did not end within {seconds} s (it was {doing})."
     remedy = "Look at its log in the job's folder; a slower computer needs a longer time-out."
+
+
+class LibraryUnusable(ImageportError):
+    """A folder or an ISO image for the engine cannot be used."""
+
+    code = "engine.library"
+    sentence = "{path} cannot be used: {detail}."
+    remedy = "Give a folder or an ISO image with driver packages (INF, SYS and CAT files)."

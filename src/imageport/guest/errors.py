@@ -146,6 +146,14 @@ class DriverLibraryError(GuestError):
     )
 
 
+class DriverLockError(GuestError):
+    """The driver library's lock cannot be read."""
+
+    code = "guest.driver-lock"
+    sentence = "Line {line} of {lock} is not a SHA-256 and a path."
+    remedy = "Write it anew: run sha256sum over the library's files, with paths from its root."
+
+
 class UnreadableInitramfsError(GuestError):
     """The initramfs is none of the forms the kernel takes."""
 

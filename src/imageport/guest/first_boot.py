@@ -1,25 +1,39 @@
 """The first boot from outside: whether its runner waits in the guest, and what it reported.
 
-The report is lines of text: `fact <name> <value>`, `step <number> <name> <exit code>`, and last
-`complete`.
+The report is lines of text: `fact <name> <value>`, `step <number> <name> <exit code>`, `restart`
+where more steps follow in another boot, and last `complete`.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from imageport.guest.errors import ReadOnlyGuestError
+from imageport.guest.fixup import Step
 from imageport.guest.guest import Guest
 from imageport.guest.linux import runner as linux
 from imageport.guest.windows import runner as windows
 from imageport.model.guest import FirstBootReport, FirstBootStep, OsFamily
+
+_OUTPUT_KEPT = 2000
+"""Characters of a step's output: its end says what went wrong."""
 
 
 def installed(guest: Guest) -> bool:
     """True when the runner's script is in the guest: its first boot is still to come."""
     run = windows.RUN if guest.family is OsFamily.WINDOWS else linux.RUN
     return guest.find(run) is not None
+
+
+def goes_on(guest: Guest) -> bool:
+    """True when the runner asked for a restart, and has steps left for another boot."""
+    windows_guest = guest.family is OsFamily.WINDOWS
+    place = guest.find(windows.REPORT if windows_guest else linux.REPORT)
+    text = place.read_text(encoding="utf-8", errors="replace") if place else ""
+    return installed(guest) and text.split()[-1:] == ["restart"]
 
 
 def collect(guest: Guest) -> FirstBootReport | None:
@@ -36,6 +50,10 @@ def collect(guest: Guest) -> FirstBootReport | None:
         raise ReadOnlyGuestError
     report = parse(place.read_text(encoding="utf-8", errors="replace"))
     place.unlink()
+    log = guest.find(windows.LOG) if of_windows else None
+    if log is not None:
+        report = _with_output(report, log.read_text(encoding="utf-8", errors="replace"))
+        log.unlink()
     folder = guest.find(windows.FOLDER if of_windows else linux.RUN_FOLDER)
     if report.complete and folder is not None:
         shutil.rmtree(folder)
@@ -44,11 +62,18 @@ def collect(guest: Guest) -> FirstBootReport | None:
     return report
 
 
+def judged(report: FirstBootReport, planned: Iterable[Step]) -> FirstBootReport:
+    """The report, with what was planned said of each step: whether the image needs it."""
+    optional = {step.name for step in planned if not step.required}
+    steps = tuple(replace(step, required=step.name not in optional) for step in report.steps)
+    return replace(report, steps=steps)
+
+
 def parse(text: str) -> FirstBootReport:
     """A report's text; lines that are none of the protocol are left out."""
     facts: dict[str, str] = {}
     steps: list[FirstBootStep] = []
-    complete = False
+    complete, restarts = False, 0
     for line in text.splitlines():
         kind, _, rest = line.strip().partition(" ")
         if kind == "fact":
@@ -61,7 +86,21 @@ def parse(text: str) -> FirstBootReport:
                 steps.append(step)
         elif kind == "complete":
             complete = True
-    return FirstBootReport(complete, tuple(steps), facts)
+        elif kind == "restart":
+            restarts += 1
+    return FirstBootReport(complete, tuple(steps), facts, restarts)
+
+
+def _with_output(report: FirstBootReport, log: str) -> FirstBootReport:
+    """Each step with the end of what it wrote."""
+    parts: dict[int, str] = {}
+    for part in log.split("=== ")[1:]:
+        head, _, text = part.partition("\n")
+        number = head.split(" ")[0]
+        if number.isdecimal():
+            parts[int(number)] = text.strip()[-_OUTPUT_KEPT:]
+    steps = tuple(replace(step, output=parts.get(step.number, "")) for step in report.steps)
+    return replace(report, steps=steps)
 
 
 def _step(words: list[str]) -> FirstBootStep | None:

@@ -7,6 +7,7 @@ planning, applying and verifying follow from that. A fix-up with more to do over
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from imageport.guest.session import Session
@@ -39,10 +40,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the first boot: its name and the script's body (sh, or batch)."""
+    """A step of the first boot: its name and the script's body (sh, or batch).
+
+    When a step that is not `required` fails, the image is good all the same, and that is said.
+    """
 
     name: str
     script: str
+    required: bool = True
 
 
 class Edit(Protocol):
@@ -90,6 +95,10 @@ class FixUp:
 
     def steps(self, task: Task) -> tuple[Step, ...]:
         """What the first boot has to do. Pure."""
+        return ()
+
+    def library_files(self, task: Task) -> tuple[Path, ...]:
+        """The files of the driver library that it takes into the guest."""
         return ()
 
     def plan(self, task: Task) -> tuple[Change, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from imageport.guest import first_boot
+from imageport.guest import first_boot, fixups
 from imageport.guest.command import attempt
 from imageport.guest.errors import (
     BlockedError,
@@ -16,8 +16,9 @@ from imageport.guest.fixup import Task
 from imageport.guest.guest import Guest
 from imageport.guest.plan import applicable, findings, plan
 from imageport.guest.session import Session
+from imageport.guest.windows import driver_lock
 from imageport.model.findings import Severity
-from imageport.model.guest import Check, Inspection, Preparation, PrepareOptions
+from imageport.model.guest import Check, Inspection, LibraryFile, Preparation, PrepareOptions
 from imageport.model.target import TargetProfile
 
 Progress = Callable[[str, int, int], None]
@@ -56,7 +57,14 @@ def prepare(
     if failed:
         raise VerificationError(failed="; ".join(failed))
     progress("done", total, total)
-    return Preparation(plan(inspection, target, options), checks, time.monotonic() - began)
+    changes = plan(inspection, target, options)
+    return Preparation(changes, checks, time.monotonic() - began, _taken(task))
+
+
+def _taken(task: Task) -> tuple[LibraryFile, ...]:
+    library = task.options.drivers
+    files = fixups.library_files(task.inspection.family, task)
+    return driver_lock.described(library, files) if library else ()
 
 
 def verify(

@@ -35,3 +35,11 @@ class Busy(ImageportError):
     code = "host.busy"
     sentence = "Another imageport process is working on {what}."
     remedy = "Wait for it to end, or stop it, and run the command again."
+
+
+class IsoInvalid(ImageportError):
+    """A file is no ISO image that can be read."""
+
+    code = "host.iso-invalid"
+    sentence = "{path} is no ISO image with ISO 9660 files: {detail}."
+    remedy = "Give a folder with the image's content, or fetch the image again."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imageport.jobs.engine_work import EngineWork
@@ -14,6 +14,8 @@ from imageport.platforms.base import DiskRef, Handover, Role
 
 UNTOUCHED_SECONDS = 600.0
 """How long an untouched image may take to show that it boots, or does not."""
+_MOST_BOOTS = 8
+"""Each restart is one that a step asked for, and each step runs once: more is a mistake."""
 _STILL_SECONDS = 120.0
 _STILL_ENGINES = 4
 """When nothing more has happened for so long, it will show neither: in seconds, or, on a busy
@@ -37,11 +39,24 @@ class Boot:
 
 
 def boot_image(work: EngineWork, seconds: float) -> Boot:
-    """Let the image's OS run on this hardware until it hands the machine back to the engine.
+    """Let the image's OS run on this hardware until its first-boot work has ended, and with it the
+    engine is back: as often as that work asks for a restart.
 
-    Raises BootTimeout or BootFailed when it does not within `seconds`; the engine is back then as
-    well. Raises EngineLost when the machine is gone.
+    Raises BootTimeout or BootFailed when a boot does not end within `seconds`, or asks for too many
+    more; the engine is back then as well. Raises EngineLost when the machine is gone.
     """
+    took, text = 0.0, ""
+    for boots in range(_MOST_BOOTS):
+        turn = replace(work, boots=boots)
+        boot = _boot_once(turn, seconds)
+        took, text = took + boot.seconds, text + boot.text
+        if not turn.run("look-back", {})["goes_on"]:
+            return Boot(took, text)
+        work.reporter.say("The image asked for a restart; it is booted again.")
+    raise BootFailed(reason=f"it asked for a restart {_MOST_BOOTS} times")
+
+
+def _boot_once(work: EngineWork, seconds: float) -> Boot:
     if work.platform.handover(work.firmware) is Handover.RECREATE:
         return _boot_recreated(work, seconds)
     return _boot_inside(work, seconds)
@@ -50,7 +65,7 @@ def boot_image(work: EngineWork, seconds: float) -> Boot:
 def _boot_inside(work: EngineWork, seconds: float) -> Boot:
     job = work.folder.id
     shown = len(work.platform.console(job, Role.ENGINE).text)
-    began, skip = _began(work.folder.path / f"boot-{work.attempt}", shown)
+    began, skip = _began(work.folder.path / f"boot-{work.turn}", shown)
     evidence = Evidence(
         work.folder.evidence, "boot", skip=skip, until=_ENGINE_IS_BACK, last_words=_LAST_WORDS
     )
@@ -78,11 +93,12 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
 
 def _boot_recreated(work: EngineWork, seconds: float) -> Boot:
     job, platform = work.folder.id, work.platform
-    began, _ = _began(work.folder.path / f"boot-{work.attempt}", 0)
-    # Text without a machine: it ran already, and the process that had started it was killed.
-    if platform.ended(job, Role.IMAGE) and not platform.console(job, Role.IMAGE).text:
+    said = len(platform.console(job, Role.IMAGE).text)
+    began, skip = _began(work.folder.path / f"boot-{work.turn}", said)
+    # New text without a machine: it ran already, and the process that had started it was killed.
+    if platform.ended(job, Role.IMAGE) and said <= skip:
         platform.start(job, Role.IMAGE, work.image, work.firmware)
-    evidence = Evidence(work.folder.evidence, "boot")
+    evidence = Evidence(work.folder.evidence, "boot", skip=skip)
     ended = False
     while not ended and time.time() - began < seconds:
         ended = platform.ended(job, Role.IMAGE)

@@ -13,6 +13,7 @@ from imageport.engine.keys import job_keys
 from imageport.jobs.errors import EngineLost
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.report import Reporter
+from imageport.model.job import MigrateRequest
 from imageport.model.target import Firmware
 from imageport.platforms.base import DiskRef, EngineVm, Platform
 from imageport.platforms.errors import MachineDied
@@ -26,7 +27,8 @@ COMMAND_SECONDS = 3600.0
 class EngineWork:
     """One job's engine, with `image` as its second disk.
 
-    `attempt` counts the engines that a job had: commands of a new one are new commands.
+    `attempt` counts the engines that a job had: commands of a new one are new commands. `boots`
+    counts the boots of the image that its first-boot work asked for besides the first.
     """
 
     platform: Platform
@@ -35,6 +37,12 @@ class EngineWork:
     firmware: Firmware
     reporter: Reporter
     attempt: int = 0
+    boots: int = 0
+
+    @property
+    def turn(self) -> str:
+        """Names this attempt, and which of its boots it is."""
+        return f"{self.attempt}.{self.boots}" if self.boots else str(self.attempt)
 
     def start(self) -> None:
         """Make the engine's machine, or find it, and wait until it answers.
@@ -53,10 +61,13 @@ class EngineWork:
             START_SECONDS, alive=lambda: self.platform.find_engine(self.folder.id) is not None
         )
 
-    def send_drivers(self, library: Path) -> None:
-        """Give the engine a driver library for a Windows guest."""
+    def send_libraries(self, request: MigrateRequest) -> None:
+        """Give the engine the driver library and the component source, where there are any."""
         with self.client() as client:
-            client.send_drivers(library)
+            if request.drivers:
+                client.send_drivers(Path(request.drivers))
+            if request.components:
+                client.send_components(Path(request.components))
 
     def run(self, name: str, args: dict[str, Any]) -> Any:
         """Run a command of the engine to its end; the same again finds what was run before.
@@ -74,8 +85,8 @@ class EngineWork:
             )
 
     def command_id(self, name: str) -> str:
-        """The id of the one command `name` of this attempt."""
-        return f"{name}-{self.attempt}"
+        """The id of the one command `name` of this attempt and boot."""
+        return f"{name}-{self.turn}"
 
     def check_alive(self) -> None:
         """Raises EngineLost when the engine's machine is gone."""

@@ -16,6 +16,7 @@ from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.preflight import SourceFacts, check_output, check_source
 from imageport.jobs.report import Reporter
+from imageport.jobs.wish import wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
 from imageport.model.findings import Finding
 from imageport.model.guest import Change, Inspection
@@ -41,8 +42,7 @@ def plan_request(request: MigrateRequest, reporter: Reporter) -> Look:
     """Everything that a migration would check and change. Raises ImageportError."""
     source = check_source(request)
     check_output(request, source)
-    wish = {"target": str(request.target), "provisioning": str(request.provisioning)}
-    return _look(request, source, wish, reporter)
+    return _look(request, source, wish(request, isolated=LocalPlatform.isolated), reporter)
 
 
 def look_inside(path: Path, reporter: Reporter) -> Look:
@@ -53,7 +53,7 @@ def look_inside(path: Path, reporter: Reporter) -> Look:
 
 
 def _look(
-    request: MigrateRequest, source: SourceFacts, wish: dict[str, Any], reporter: Reporter
+    request: MigrateRequest, source: SourceFacts, wanted: dict[str, Any], reporter: Reporter
 ) -> Look:
     id = f"look-{secrets.token_hex(4)}"
     folder = JobFolder(id, subfolder("jobs", id))
@@ -75,9 +75,8 @@ def _look(
                 reporter,
             )
             work.start()
-            if request.drivers:
-                work.send_drivers(Path(request.drivers))
-            said = work.run("inspect", wish)
+            work.send_libraries(request)
+            said = work.run("inspect", wanted)
             findings = said["findings"] or said["inspection"]["findings"]
             return _LOOK.validate_python({"source": source, **said, "findings": findings})
         finally:

@@ -35,6 +35,7 @@ from imageport.jobs.migration import MIGRATIONS, Migration
 from imageport.jobs.output import read_back, unproven, write_output
 from imageport.jobs.proof import write_proof
 from imageport.jobs.watch import Evidence, verdict_of
+from imageport.jobs.wish import wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import Check, FirstBootReport, Inspection, Preparation
@@ -119,14 +120,10 @@ class _Steps:
         make_work_disk(run.folder, base_of(run.folder, self._source.path, run.report_bytes))
         work = self._engine(attempt)
         work.start()
-        if self._request.drivers:
-            work.send_drivers(Path(self._request.drivers))
+        work.send_libraries(self._request)
 
     def _wish(self) -> dict[str, Any]:
-        return {
-            "target": str(self._request.target),
-            "provisioning": str(self._request.provisioning),
-        }
+        return wish(self._request, isolated=self._run.platform.isolated)
 
     def _inspect(self, work: EngineWork) -> Inspection:
         said = work.run("inspect", self._wish())
@@ -170,17 +167,21 @@ class _Steps:
             _, reason = verdict_of(boot.text)
             what = "its first-boot work did not run" if report is None else "it was cut off"
             raise BootFailed(reason=f"{what} ({reason})")
-        bad = [
-            f"{step.name} ended with code {step.exit_code}"
-            for step in report.steps
-            if step.exit_code
-        ]
+        bad = self._failed_steps(report)
         checks = _CHECKS.validate_python(said["checks"])
         bad += [f"{check.what} ({check.seen})" for check in checks if not check.passed]
         if bad:
             raise NotVerified(failed="; ".join(bad))
         self._run.platform.release(self._run.folder.id)
         return report, checks
+
+    def _failed_steps(self, report: FirstBootReport) -> list[str]:
+        """What failed that the image needs; what it can do without is said as a warning."""
+        failed = [step for step in report.steps if step.failed]
+        for step in failed:
+            if not step.required:
+                self._run.reporter.say(f"Warning: {step.name} ended with code {step.exit_code}.")
+        return [f"{s.name} ended with code {s.exit_code}" for s in failed if s.required]
 
     def prove(self, output: DiskProof, done: dict[str, Any]) -> Proof:
         """Write the proof, then give the output its name."""

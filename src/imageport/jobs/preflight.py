@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imageport.disk.base import MIB, DiskReader, data_bytes
 from imageport.disk.open import open_disk
+from imageport.engine.library import check_library
 from imageport.host.home import home
 from imageport.host.partition_table import EFI_SYSTEM, gpt_partitions, has_boot_code
 from imageport.jobs.errors import FirmwareUnclear, NoSpace, OutputExists, OutputFolder
@@ -32,7 +33,12 @@ class SourceFacts:
 
 
 def check_source(request: MigrateRequest) -> SourceFacts:
-    """Open the source and read its tables. Raises DiskError or FirmwareUnclear."""
+    """Open the source and read its tables, and look into what goes with it.
+
+    Raises DiskError, FirmwareUnclear, LibraryUnusable or IsoInvalid.
+    """
+    if request.drivers:
+        check_library(Path(request.drivers))
     path = Path(request.source)
     with open_disk(path) as reader:
         return SourceFacts(

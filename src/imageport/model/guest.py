@@ -12,6 +12,7 @@ from enum import StrEnum
 from imageport.model.findings import Finding
 from imageport.model.guest_facts import EspFile, LinuxFacts, WindowsFacts
 from imageport.model.target import Firmware, Provisioning
+from imageport.model.wishes import GuestWishes
 
 
 class OsFamily(StrEnum):
@@ -92,12 +93,16 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
-class PrepareOptions:
-    """What a user may ask of a preparation."""
+class PrepareOptions(GuestWishes):
+    """What a user may ask of a preparation, and what the engine has for it."""
 
     provisioning: Provisioning = Provisioning.MCS
     drivers: str | None = None
     """A driver library (such as the content of virtio-win's ISO) as a folder in the engine."""
+    components: str | None = None
+    """The component source, a folder with Citrix's installers, in the engine."""
+    isolated: bool = False
+    """The machine that boots the image reaches nobody, no domain controller either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +127,23 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class LibraryFile:
+    """A file that was taken from the driver library; `path` is below it, `size` in bytes."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Preparation:
     """What `prepare` did: the changes made, and what verify saw of them on the disk."""
 
     changes: tuple[Change, ...]
     checks: tuple[Check, ...]
     seconds: float
+    library: tuple[LibraryFile, ...] = ()
+    """Every file of the driver library that went into the guest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +154,13 @@ class FirstBootStep:
     name: str
     exit_code: int
     output: str = ""
+    required: bool = True
+    """False when the image is good without it; a failure is a warning then."""
+
+    @property
+    def failed(self) -> bool:
+        """Any code but 0 and 3010, with which a step asks for a restart."""
+        return self.exit_code not in (0, 3010)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +171,7 @@ class FirstBootReport:
     complete: bool
     steps: tuple[FirstBootStep, ...]
     facts: dict[str, str] = field(default_factory=dict)
-    """Seen from inside the booted OS: `kernel`, `root`, `boot-driver`, `address`, `uptime`."""
+    """Seen from inside the booted OS: `kernel`, `root`, `boot-driver`, `address`, `uptime`, and
+    `powershell`: the language mode that policies leave to scripts."""
+    restarts: int = 0
+    """How often a step asked for a restart before the next one."""

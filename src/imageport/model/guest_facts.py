@@ -60,6 +60,8 @@ class ClassFilter:
     device_class: str
     value: str
     drivers: tuple[str, ...]
+    saved: tuple[str, ...] = ()
+    """What the list was before an earlier preparation took drivers out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,12 @@ class WindowsFacts:
     state: WindowsState = field(default_factory=WindowsState)
     driver_policy: DriverPolicy = field(default_factory=DriverPolicy)
     script_policy: ScriptPolicy = field(default_factory=ScriptPolicy)
+    drive: str = "C:"
+    """The letter of the system volume."""
+    routes: tuple[str, ...] = ()
+    """Persistent routes as the registry names them: `10.0.0.0,255.0.0.0,10.1.1.1,1`."""
+    hosts: str = ""
+    """The text of `drivers\\etc\\hosts`, a character for each byte (Latin-1)."""
 
     def service(self, name: str) -> WindowsService | None:
         """The service `name`, in any case; None when it is not installed (or not watched)."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imageport.model.target import Firmware, Provisioning, Target
+from imageport.model.wishes import GuestWishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class MigrateRequest:
 
     `firmware` is None when the image's partition table says it. `try_untouched` boots the image as
     it is on the target's hardware first, so that the proof shows what the migration changed.
-    `drivers` is a driver library for Windows guests: a folder laid out as virtio-win's.
+    `drivers` is a driver library for Windows guests: a folder or an ISO image. `components` is a
+    folder with Citrix's installers.
     """
 
     source: str
@@ -22,5 +24,7 @@ class MigrateRequest:
     provisioning: Provisioning = Provisioning.MCS
     firmware: Firmware | None = None
     drivers: str | None = None
+    components: str | None = None
+    wishes: GuestWishes = field(default_factory=GuestWishes)
     try_untouched: bool = True
     boot_seconds: float = 900.0

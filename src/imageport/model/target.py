@@ -18,6 +18,10 @@ class Target(StrEnum):
     PVS = "pvs"
 
 
+CLOUDS = (Target.AZURE, Target.AWS, Target.GCP)
+"""Platforms without a console to log on at."""
+
+
 class Provisioning(StrEnum):
     """How machines will be made from the image (Citrix's words)."""
 

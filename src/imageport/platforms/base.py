@@ -76,6 +76,10 @@ class Leftover:
 class Platform(Protocol):
     """The verbs."""
 
+    @property
+    def isolated(self) -> bool:
+        """Whether machines of jobs reach nobody."""
+
     def handover(self, firmware: Firmware) -> Handover:
         """How an image with `firmware` gets the engine's machine."""
 

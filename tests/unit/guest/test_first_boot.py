@@ -76,7 +76,7 @@ def test_linux_runner(tmp_path: Path) -> None:
 def test_windows_runner_is_ascii_with_crlf() -> None:
     raw = windows.RUN_TEXT.encode("ascii")
     assert raw.count(b"\r\n") == raw.count(b"\n") > 20
-    last = windows.RUN_TEXT.split("\r\n:step")[0].rstrip().splitlines()[-1]
+    last = windows.RUN_TEXT.split("\r\n:facts")[0].rstrip().splitlines()[-1]
     order = [last.index(word) for word in ("rd /s /q", "echo complete", "shutdown /r")]
     assert order == sorted(order), "one line: the file that it stands in is gone when it runs"
 

@@ -9,14 +9,17 @@ from typing import Any, Protocol
 
 from imageport.engine.agent import handover
 from imageport.engine.agent.disks import image_disk
-from imageport.engine.agent.folders import DRIVERS, FOLDER
-from imageport.guest.first_boot import collect
+from imageport.engine.agent.folders import COMPONENTS, DRIVERS, FOLDER
+from imageport.guest.first_boot import collect, goes_on, judged
+from imageport.guest.fixup import Task
+from imageport.guest.fixups import steps
 from imageport.guest.inspect import inspect
 from imageport.guest.mount import open_guest
 from imageport.guest.plan import findings, plan
 from imageport.guest.prepare import prepare, verify
 from imageport.model.guest import PrepareOptions
 from imageport.model.target import PROFILES, Provisioning, Target, TargetProfile
+from imageport.model.wishes import XdParameter
 
 
 class Context(Protocol):
@@ -75,13 +78,23 @@ def boot_image(args: Args, context: Context) -> Any:
     raise HandOver
 
 
+def look_back(args: Args, context: Context) -> Any:
+    """After a boot: whether its first-boot work asked for a restart and goes on in another."""
+    del args, context
+    with open_guest(image_disk(), writable=False) as guest:
+        return {"goes_on": goes_on(guest)}
+
+
 def verify_image(args: Args, context: Context) -> Any:
     """After the boot: what the guest reported, and whether every change is still in place."""
     inspection = pickle.loads(_KEPT_INSPECTION.read_bytes())  # noqa: S301  # written by prepare above
+    wish = _wish(args)
     with open_guest(image_disk(), writable=True) as guest:
         report = collect(guest)
         context.progress(0.3, "reading every change back")
-        checks = verify(guest, inspection, *_wish(args))
+        checks = verify(guest, inspection, *wish)
+    if report:
+        report = judged(report, steps(inspection.family, Task(inspection, *wish)))
     return {
         "first_boot": asdict(report) if report else None,
         "checks": [asdict(check) for check in checks],
@@ -89,9 +102,15 @@ def verify_image(args: Args, context: Context) -> Any:
 
 
 def _wish(args: Args) -> tuple[TargetProfile, PrepareOptions]:
+    wishes = dict(args.get("wishes", {}))
+    parameters = wishes.pop("xd_reconfigure", ())
     options = PrepareOptions(
         provisioning=Provisioning(args.get("provisioning", "mcs")),
         drivers=str(DRIVERS) if DRIVERS.exists() else None,
+        components=str(COMPONENTS) if COMPONENTS.exists() else None,
+        isolated=bool(args.get("isolated")),
+        xd_reconfigure=tuple(XdParameter(**each) for each in parameters),
+        **wishes,
     )
     return PROFILES[Target(args["target"])], options
 
@@ -100,5 +119,6 @@ COMMANDS: dict[str, Callable[[Args, Context], Any]] = {
     "inspect": inspect_image,
     "prepare": prepare_image,
     "boot-image": boot_image,
+    "look-back": look_back,
     "verify": verify_image,
 }

@@ -1,4 +1,4 @@
-"""Takes the driver library that a client sends as a tar stream."""
+"""Takes what a client sends as a tar stream: the driver library, and Citrix's installers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import IO
 
 from imageport.engine.agent.errors import BadDriverLibrary
-from imageport.engine.agent.folders import DRIVERS
 
 
-def receive(stream: IO[bytes]) -> int:
-    """Unpack regular files from `stream` in the place of what was there; returns their number.
+def receive(stream: IO[bytes], folder: Path) -> int:
+    """Unpack regular files from `stream` into `folder`, in the place of what was there; returns
+    their number.
 
     Raises BadDriverLibrary on a name that leads outside, or a broken stream.
     """
-    partial = DRIVERS.with_suffix(".part")
+    partial = folder.with_suffix(".part")
     shutil.rmtree(partial, ignore_errors=True)
     count = 0
     try:
@@ -35,6 +35,6 @@ def receive(stream: IO[bytes]) -> int:
     except tarfile.TarError as error:
         raise BadDriverLibrary(detail=str(error)) from error
     partial.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(DRIVERS, ignore_errors=True)
-    partial.rename(DRIVERS)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
     return count

@@ -8,3 +8,5 @@ FOLDER = Path("/var/lib/imageport")
 COMMANDS = FOLDER / "commands"
 DRIVERS = FOLDER / "drivers"
 """The driver library that the client sent, if any."""
+COMPONENTS = FOLDER / "components"
+"""The installers of Citrix's parts that the client sent, if any."""

@@ -1,8 +1,9 @@
-"""The agent's HTTPS server: mutual TLS, JSON, four calls.
+"""The agent's HTTPS server: mutual TLS, JSON, five calls.
 
     GET  /v1/status               version, boot id, commands
     PUT  /v1/commands/{id}        {"name": ..., "args": {...}}; the same id is the same command
     PUT  /v1/drivers              a tar of the driver library
+    PUT  /v1/components           a tar of Citrix's installers
     GET  /v1/commands/{id}        state, progress, log, result or error
 
 Python's own server, not a framework: under emulation a framework's import costs more seconds than
@@ -25,6 +26,7 @@ from typing import Any
 from imageport import __version__
 from imageport.engine.agent.boot_data import BootData
 from imageport.engine.agent.drivers import receive
+from imageport.engine.agent.folders import COMPONENTS, DRIVERS
 from imageport.engine.agent.runner import Runner
 from imageport.engine.agent.store import CommandStore
 from imageport.model.errors import ImageportError
@@ -32,6 +34,7 @@ from imageport.model.errors import ImageportError
 PORT = 443
 
 _BODY_LIMIT = 1 << 20
+_FOLDERS = {"/v1/drivers": DRIVERS, "/v1/components": COMPONENTS}
 _COMMAND_PATH = re.compile(r"/v1/commands/([A-Za-z0-9._-]{1,100})")
 _SLOW_PEER_SECONDS = 30
 
@@ -95,10 +98,9 @@ class _Handler(BaseHTTPRequestHandler):
         match = _COMMAND_PATH.fullmatch(self.path)
         length = int(self.headers.get("Content-Length", "0"))
         try:
-            if self.path == "/v1/drivers":
-                self._answer(
-                    HTTPStatus.OK, {"files": receive(io.BufferedReader(_Body(self.rfile, length)))}
-                )
+            if self.path in _FOLDERS:
+                body = io.BufferedReader(_Body(self.rfile, length))
+                self._answer(HTTPStatus.OK, {"files": receive(body, _FOLDERS[self.path])})
                 return
             if not match or length > _BODY_LIMIT:
                 raise ValueError

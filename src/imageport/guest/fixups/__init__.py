@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imageport.guest.fixup import FixUp, Step, Task
 from imageport.guest.fixups import linux as linux
 from imageport.guest.fixups import windows as windows
@@ -18,3 +20,9 @@ def steps(family: OsFamily, task: Task) -> tuple[Step, ...]:
     """The first-boot work of all fix-ups that apply, in order."""
     applying = (each for each in in_order(family) if each.applies(task))
     return tuple(step for each in applying for step in each.steps(task))
+
+
+def library_files(family: OsFamily, task: Task) -> tuple[Path, ...]:
+    """The files of the driver library that all fix-ups that apply take into the guest."""
+    applying = (each for each in in_order(family) if each.applies(task))
+    return tuple(path for each in applying for path in each.library_files(task))

@@ -1,13 +1,20 @@
 r"""A driver library: a folder of driver packages, such as the content of the virtio-win ISO.
 
 A package is a folder with an INF; it is found by the device id that the INF names, and where
-several fit, by the folders' names (`vioscsi/2k22/amd64`, virtio-win's layout).
+several fit, by the names of the folders that it lies in. Known are the layouts of
+
+    virtio-win   vioscsi/2k22/amd64                   Amazon     ENA/2022, AWSNVMe
+    VMware       Drivers/pvscsi/Win10/amd64           XenServer  xenvbd/x64
+    Google       netkvm/win10.0, gvnic/win10.0/amd64
+
+and any other folder: without a release's name it is taken for one that fits every release.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +22,24 @@ from imageport.guest.errors import DriverLibraryError
 from imageport.guest.windows.inspect_release import pe_machine
 from imageport.model.guest_facts import WindowsFacts
 
+LOCK: Final = "drivers.lock"
+"""Beside the packages, in sha256sum's format: the only files that may be used."""
+OTHER_ARCHITECTURES: Final = frozenset(
+    {"x86", "arm64", "i386", "i686", "aarch64", "win32", "arm", "32"}
+)
 _SERVER_FOLDERS: Final = ((26100, "2k25"), (20348, "2k22"), (17763, "2k19"), (14393, "2k16"))
 _CLIENT_FOLDERS: Final = ((22000, "w11"), (10240, "w10"))
-_OTHER_ARCHITECTURES: Final = ("x86", "arm64", "i386", "aarch64")
+_OTHER_NAMES: Final = {
+    "2025": "2k25", "2022": "2k22", "2019": "2k19", "2016": "2k16",
+    "win11": "w11", "win10": "w10",
+}  # fmt: skip
+"""Amazon's and VMware's folders, by virtio-win's names."""
+_OF_BOTH: Final = ("win10.0", "win10")
+"""One kernel, two products: VMware's and Google's folders say the kernel's version."""
+_OLD: Final = frozenset(
+    {"2k3", "2k8", "2k8r2", "2k12", "2k12r2", "xp", "w7", "w8", "w8.1", "vista", "win7", "win8",
+     "win8.1", "win6.0", "win6.1", "win6.2", "win6.3", "2008", "2008r2", "2012", "2012r2"}
+)  # fmt: skip
 _LEFT_OUT: Final = (".pdb",)
 _MAX_INF: Final = 4 << 20
 
@@ -71,24 +93,33 @@ def find(
 def _rank(inf: Path, folders: tuple[str, ...]) -> int | None:
     """Smaller is better; None for another architecture or a release that this Windows is not."""
     parts = {part.casefold() for part in inf.parts[:-1]}
-    if parts & set(_OTHER_ARCHITECTURES):
+    if parts & OTHER_ARCHITECTURES:
         return None
-    every = {name for _, name in (*_SERVER_FOLDERS, *_CLIENT_FOLDERS)} | {
-        "2k3", "2k8", "2k8r2", "2k12", "2k12r2", "xp", "w7", "w8", "w8.1",
-    }  # fmt: skip
-    release = parts & every
-    if not release:
+    named = {_OTHER_NAMES.get(part, part) for part in parts}
+    for rank, name in enumerate(folders):
+        if name in named:
+            return rank
+    if parts.intersection(_OF_BOTH):
         return len(folders)
-    return next((rank for rank, name in enumerate(folders) if name in release), None)
+    every = {name for _, name in (*_SERVER_FOLDERS, *_CLIENT_FOLDERS)}
+    return None if named & (every | _OLD) else len(folders) + 1
 
 
 def _names(inf: Path, hardware_ids: list[str]) -> bool:
-    if inf.stat().st_size > _MAX_INF:
+    status = inf.stat()
+    if status.st_size > _MAX_INF:
         return False
+    text = _text(inf, status.st_mtime_ns, status.st_size)
+    return any(each in text for each in hardware_ids)
+
+
+@lru_cache(maxsize=4096)
+def _text(inf: Path, changed: int, size: int) -> str:
+    """An INF's text in lower case; kept, since every driver looks through all of them."""
+    del changed, size
     raw = inf.read_bytes()
     wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
-    text = raw.decode("utf-16" if wide else "latin-1", errors="replace").casefold()
-    return any(each in text for each in hardware_ids)
+    return raw.decode("utf-16" if wide else "latin-1", errors="replace").casefold()
 
 
 def _driver(inf: Path) -> Path | None:

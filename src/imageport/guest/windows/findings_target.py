@@ -25,6 +25,7 @@ _CLASSES: Final = {
     Controller.NVME: (_SCSI_ADAPTER,),
     Controller.AHCI: (_HDC,),
     Controller.IDE: (_HDC,),
+    Controller.XEN: (_HDC,),
     Controller.VMBUS: (_SYSTEM, _SCSI_ADAPTER),
 }
 """Device classes that have to be installed for each controller's disks to be seen."""
@@ -69,7 +70,7 @@ def _forbidden_devices(inspection: Inspection, target: TargetProfile) -> Iterato
 def _new_controllers(windows: WindowsFacts, target: TargetProfile) -> Iterator[Controller]:
     """Controllers that are forbidden and not in use yet: the policy leaves those alone."""
     for controller in target.controllers:
-        drivers = hardware.STORAGE[controller]
+        drivers = hardware.storage(target.target, controller)
         found = [windows.service(driver.service) for driver in drivers]
         if all(each and each.start == _BOOT_START for each in found):
             continue

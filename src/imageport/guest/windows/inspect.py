@@ -22,7 +22,7 @@ from imageport.guest.windows import (
 )
 from imageport.guest.windows.findings import findings
 from imageport.guest.windows.inspect_release import architecture, is_server, release
-from imageport.guest.windows.places import EMS_SETTINGS, SERVICES
+from imageport.guest.windows.places import BOOT_MANAGER, EMS_SETTINGS, SERVICES
 from imageport.guest.windows.registry import Registry, rendered
 from imageport.model.guest import Inspection, OsFamily
 from imageport.model.guest_facts import TcpInterface, WindowsFacts
@@ -98,6 +98,9 @@ def _facts(
         state=inspect_state.state(guest, registry),
         driver_policy=inspect_policy.driver_policy(registry),
         script_policy=inspect_policy.script_policy(guest, registry),
+        drive=inspect_state.system_drive(registry),
+        routes=inspect_network.routes(registry),
+        hosts=inspect_network.hosts(guest),
     )
 
 
@@ -129,5 +132,5 @@ def _values(
     registry: Registry, watched: Sequence[str], loaders: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
     seen = {path: rendered(registry.value(*path.rsplit("\\", 1))) for path in watched}
-    seen.update(inspect_boot.boot_elements(registry, (*loaders, EMS_SETTINGS)))
+    seen.update(inspect_boot.boot_elements(registry, (*loaders, BOOT_MANAGER, EMS_SETTINGS)))
     yield from ((path, value) for path, value in seen.items() if value is not None)

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from imageport.guest.windows.hive import Key
+from imageport.guest.windows.places import BOOT_MANAGER
 from imageport.guest.windows.registry import Registry, rendered
 from imageport.model.windows_facts import BootEntry
 
 _OBJECTS: Final = r"BCD\Objects"
-_BOOT_MANAGER: Final = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
 _OS_LOADER: Final = 0x10200003
 """Type of the objects that load Windows."""
 _APPLICATION_DEVICE: Final = "11000001"
@@ -27,7 +27,7 @@ _VHD: Final = ".vhd".encode("utf-16-le")
 
 def boot_entries(registry: Registry) -> Iterator[BootEntry]:
     """The entries that load a Windows, in the store's order."""
-    default = (_text(registry.key(rf"{_OBJECTS}\{_BOOT_MANAGER}"), _DEFAULT) or "").casefold()
+    default = (_text(registry.key(rf"{_OBJECTS}\{BOOT_MANAGER}"), _DEFAULT) or "").casefold()
     for key in registry.subkeys(_OBJECTS):
         description = key.key("Description")
         if description and description.number("Type") == _OS_LOADER:

@@ -7,7 +7,13 @@ from typing import Final
 
 from imageport.guest.guest import Guest
 from imageport.guest.windows import hardware, tools
-from imageport.guest.windows.places import CLASSES, DATABASE, SAVED_START, SERVICES
+from imageport.guest.windows.places import (
+    CLASSES,
+    DATABASE,
+    SAVED_FILTERS,
+    SAVED_START,
+    SERVICES,
+)
 from imageport.guest.windows.registry import Registry
 from imageport.model.guest import BootDriver
 from imageport.model.guest_facts import ClassFilter, DeviceDriver, WindowsService
@@ -80,12 +86,13 @@ def driver_packages(registry: Registry) -> Iterator[DriverPackage]:
 
 
 def class_filters(registry: Registry) -> Iterator[ClassFilter]:
-    """The device classes that have filter drivers."""
+    """The device classes that have filter drivers, or had some before a preparation."""
     for device_class in registry.subkeys(CLASSES):
         for name in ("UpperFilters", "LowerFilters"):
-            drivers = device_class.strings(name)
-            if drivers:
-                yield ClassFilter(device_class.name, name, drivers)
+            drivers = device_class.strings(name) or ()
+            saved = device_class.strings(f"{SAVED_FILTERS}{name}") or ()
+            if drivers or saved:
+                yield ClassFilter(device_class.name, name, drivers, saved)
 
 
 def boot_start(registry: Registry) -> Iterator[str]:
@@ -97,7 +104,7 @@ def boot_start(registry: Registry) -> Iterator[str]:
 
 def boot_drivers(found: Sequence[WindowsService]) -> tuple[BootDriver, ...]:
     """Of the services, the storage drivers: whether each would be loaded at boot."""
-    storage = {d.service.casefold() for drivers in hardware.STORAGE.values() for d in drivers}
+    storage = {driver.service.casefold() for driver in hardware.storage_drivers()}
     return tuple(
         BootDriver(
             each.name,

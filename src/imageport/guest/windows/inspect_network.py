@@ -6,8 +6,9 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from imageport.guest.guest import Guest
 from imageport.guest.windows.hive import Key
-from imageport.guest.windows.places import CONTROL, TCPIP
+from imageport.guest.windows.places import CONTROL, HOSTS, ROUTES, TCPIP
 from imageport.guest.windows.registry import Registry
 from imageport.model.guest_facts import TcpInterface
 from imageport.model.windows_facts import DomainMembership
@@ -33,6 +34,18 @@ def interfaces(registry: Registry) -> Iterator[TcpInterface]:
         addresses = tuple(a for a in key.strings("IPAddress") or () if a != "0.0.0.0")  # noqa: S104
         dhcp = key.number("EnableDHCP") != 0
         yield TcpInterface(key.name, dhcp, () if dhcp else addresses, left)
+
+
+def routes(registry: Registry) -> tuple[str, ...]:
+    """Persistent routes: a value each, its name is the route ("route print", Microsoft)."""
+    key = registry.key(ROUTES)
+    return tuple(value.name for value in key.values()) if key else ()
+
+
+def hosts(guest: Guest) -> str:
+    """The text of the hosts file; empty without one."""
+    place = guest.find(HOSTS)
+    return place.read_bytes().decode("latin-1") if place else ""
 
 
 def host_name(registry: Registry) -> str | None:

@@ -108,10 +108,15 @@ def page_files(guest: Guest, registry: Registry) -> Iterator[PageFile]:
         yield PageFile(path, initial, maximum, path[:2].upper() in here)
 
 
+def system_drive(registry: Registry) -> str:
+    """The letter that Windows gives its own volume."""
+    root = registry.key(VERSION)
+    return ((root.text("SystemRoot") if root else None) or "C:")[:2].upper()
+
+
 def _drives_here(guest: Guest, registry: Registry) -> Iterator[str]:
     """The drive letters of this disk's volumes: the system's own, and those Windows remembers."""
-    root = registry.key(VERSION)
-    yield ((root.text("SystemRoot") if root else None) or "C:")[:2].upper()
+    yield system_drive(registry)
     mounted = registry.key(r"SYSTEM\MountedDevices")
     for value in mounted.values() if mounted else ():
         if value.name.startswith("\\DosDevices\\") and _is_here(guest, value.data):

@@ -14,37 +14,62 @@ FOLDER: Final = r"ProgramData\imageport\first-boot"
 RUN: Final = rf"{FOLDER}\run.cmd"
 STEPS: Final = rf"{FOLDER}\steps"
 DRIVERS: Final = rf"{FOLDER}\drivers"
+FILES: Final = rf"{FOLDER}\files"
+"""Installers that steps run: `%files%` in their scripts."""
 REPORT: Final = r"ProgramData\imageport\first-boot.report"
+LOG: Final = r"ProgramData\imageport\first-boot.log"
+"""What the steps wrote, each below a line `=== <number> <name>`."""
 IMAGE_PATH: Final = (
     r"%SystemRoot%\System32\cmd.exe /d /c start "
     r'"imageport" /b %SystemRoot%\System32\cmd.exe /d /c '
     r"%SystemDrive%\ProgramData\imageport\first-boot\run.cmd"
 )
 
+RESTART: Final = 3010
+"""Exit code of a step that is done and needs a restart before the next one (Windows' own
+ERROR_SUCCESS_REBOOT_REQUIRED)."""
+CUT_OFF: Final = 1067
+"""What is reported of a step in which the machine stopped (ERROR_PROCESS_ABORTED)."""
+
 _ASK: Final = (
     'for /f "delims=" %%v in (\'powershell -NoProfile -NonInteractive -Command '
     '"{expression}" 2^>nul\') do >> "%report%" echo fact {name} %%v'
 )
+"""A command is no script: no execution policy stops it, and what is asked works in
+ConstrainedLanguage mode. Where nothing may run, the fact is left out."""
 _RUN_LINES: Final = (
     "@echo off",
-    "rem Runs the numbered steps once, writes what happened into the report, removes itself and",
-    "rem restarts. Written by imageport.",
+    "rem Runs the numbered steps once each, writes what happened into the report, removes itself",
+    "rem and restarts. A step that needs a restart gets one: the rest follows in the next boot.",
+    "rem Written by imageport.",
     "setlocal EnableExtensions",
-    "set PATH=%SystemRoot%\\System32;%SystemRoot%;%SystemRoot%\\System32\\WindowsPowerShell\\v1.0",
+    "set PATH=%SystemRoot%\\System32;%SystemRoot%;%SystemRoot%\\System32\\Wbem;"
+    "%SystemRoot%\\System32\\WindowsPowerShell\\v1.0",
     'set "here=%SystemDrive%\\ProgramData\\imageport\\first-boot"',
+    'set "files=%here%\\files"',
     'set "report=%SystemDrive%\\ProgramData\\imageport\\first-boot.report"',
+    'set "log=%SystemDrive%\\ProgramData\\imageport\\first-boot.log"',
     "call :say started",
-    'type nul > "%report%"',
-    'for /f "tokens=2 delims=[]" %%v in (\'ver\') do for /f "tokens=2" %%w in ("%%v") do '
-    '>> "%report%" echo fact kernel %%w',
-    '>> "%report%" echo fact root %SystemDrive%',
-    _ASK.format(
-        name="boot-driver",
-        expression="(Get-CimInstance Win32_SCSIController).DriverName -join ','",
-    ),
-    "call :address",
-    '>> "%report%" echo fact address %address%',
-    'for /f "delims=" %%s in (\'dir /b /on "%here%\\steps\\*.cmd" 2^>nul\') do call :step "%%s"',
+    'if not exist "%here%\\running" mkdir "%here%\\running"',
+    'if not exist "%report%" call :facts',
+    'for /f "delims=" %%s in (\'dir /b "%here%\\running\\*.cmd" 2^>nul\') do call :cut_off "%%s"',
+    "",
+    ":next",
+    'set "step="',
+    'for /f "delims=" %%s in (\'dir /b /on "%here%\\steps\\*.cmd" 2^>nul\') do '
+    'if not defined step set "step=%%s"',
+    "if not defined step goto finish",
+    'call :step "%step%"',
+    f'if "%code%"=="{RESTART}" goto restart',
+    "goto next",
+    "",
+    ":restart",
+    "call :say restarting, more steps follow",
+    '>> "%report%" echo restart',
+    "shutdown /r /f /t 0 /d p:4:1",
+    "exit",
+    "",
+    ":finish",
     _ASK.format(
         name="uptime",
         expression="[int](New-TimeSpan "
@@ -56,15 +81,43 @@ _RUN_LINES: Final = (
     'cd /d %SystemRoot% & rd /s /q "%here%" & (>> "%report%" echo complete) '
     "& shutdown /r /f /t 0 /d p:4:1 & exit",
     "",
+    ":facts",
+    'type nul > "%report%"',
+    'for /f "tokens=2 delims=[]" %%v in (\'ver\') do for /f "tokens=2" %%w in ("%%v") do '
+    '>> "%report%" echo fact kernel %%w',
+    '>> "%report%" echo fact root %SystemDrive%',
+    _ASK.format(
+        name="boot-driver",
+        expression="(Get-CimInstance Win32_SCSIController).DriverName -join ','",
+    ),
+    _ASK.format(name="powershell", expression="$ExecutionContext.SessionState.LanguageMode"),
+    "call :address",
+    '>> "%report%" echo fact address %address%',
+    "exit /b 0",
+    "",
     ":step",
-    'set "file=%~n1"',
-    "rem The number is two digits.",
-    'set "number=%file:~0,2%"',
-    'set "name=%file:~3%"',
+    "call :name %1",
     "call :say step %number% %name%",
-    'cmd /d /c "%here%\\steps\\%~1" > "%here%\\step.log" 2>&1',
+    # Out of the way before it runs: whatever happens in it, it runs once.
+    'move /y "%here%\\steps\\%~1" "%here%\\running\\%~1" > nul',
+    '>> "%log%" echo === %number% %name%',
+    'cmd /d /c "%here%\\running\\%~1" >> "%log%" 2>&1',
     'set "code=%errorlevel%"',
+    'del /q "%here%\\running\\%~1"',
     '>> "%report%" echo step %number% %name% %code%',
+    "exit /b 0",
+    "",
+    ":cut_off",
+    "call :name %1",
+    'del /q "%here%\\running\\%~1"',
+    f'>> "%report%" echo step %number% %name% {CUT_OFF}',
+    "exit /b 0",
+    "",
+    ":name",
+    'set "file=%~n1"',
+    "rem The number is three digits.",
+    'set "number=%file:~0,3%"',
+    'set "name=%file:~4%"',
     "exit /b 0",
     "",
     ":address",
@@ -87,8 +140,8 @@ RUN_TEXT: Final = "\r\n".join((*_RUN_LINES, ""))
 
 
 def step_path(number: int, name: str) -> str:
-    """Where the step `number` lies; two digits, so that names sort as numbers do."""
-    return rf"{STEPS}\{number:02d}-{name}.cmd"
+    """Where the step `number` lies; three digits, so that names sort as numbers do."""
+    return rf"{STEPS}\{number:03d}-{name}.cmd"
 
 
 def step_text(script: str) -> str:

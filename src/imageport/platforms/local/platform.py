@@ -34,7 +34,12 @@ class EngineFiles(Protocol):
 
 
 class LocalPlatform:
-    """Machines for one target's hardware, with `folder` for their logs and sockets."""
+    """Machines for one target's hardware, with `folder` for their logs and sockets.
+
+    They are isolated: QEMU's network of theirs has no way out.
+    """
+
+    isolated = True
 
     def __init__(self, target: Target, folder: Path, engine: EngineFiles) -> None:
         self._target = target

@@ -20,7 +20,7 @@ from imageport.guest.fixups.windows.driver_package import install_step, stage_pa
 from imageport.guest.session import Session
 from imageport.guest.windows import driver_library
 from imageport.guest.windows.edits import DropKey, SetValue, copy_in
-from imageport.guest.windows.hardware import SCSI_ADAPTER, STORAGE, StorageDriver
+from imageport.guest.windows.hardware import SCSI_ADAPTER, StorageDriver, storage
 from imageport.guest.windows.places import DATABASE, SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.findings import Finding, Severity
@@ -46,7 +46,7 @@ class BootStorage(FixUp):
     def findings(self, task: Task) -> tuple[Finding, ...]:
         """Controllers whose driver is neither in the image nor in the driver library."""
         lacking = [each for each in task.target.controllers if not _reachable(task, each)]
-        usable = [each for each in task.target.controllers if STORAGE[each] and each not in lacking]
+        usable = [each for each in task.target.controllers if each not in lacking]
         lost = not usable or (
             task.target.target is not Target.PVS and task.target.controllers[0] in lacking
         )
@@ -84,6 +84,15 @@ class BootStorage(FixUp):
         enabled = (edit.change(task, self.name) for edit in edits)
         return (*files, *_staging(self.name, task), *(change for change in enabled if change))
 
+    def library_files(self, task: Task) -> tuple[Path, ...]:
+        """The packages of staged drivers."""
+        library = task.options.drivers or ""
+        found = (
+            driver_library.find(library, driver.hardware_ids, task.windows)
+            for driver in _to_stage(task)
+        )
+        return tuple(file for each in found if each and each.driver for file in each.files)
+
     def apply(self, session: Session, task: Task) -> None:
         """Copy the files of staged drivers, then write the registry."""
         for driver in _to_stage(task):
@@ -117,9 +126,14 @@ class BootStorage(FixUp):
         return tuple(checks)
 
 
-def _drivers(task: Task) -> Iterator[StorageDriver]:
-    for controller in task.target.controllers:
-        yield from STORAGE[controller]
+def _drivers(task: Task) -> tuple[StorageDriver, ...]:
+    """Each once, although several controllers may need it."""
+    listed = (driver for each in task.target.controllers for driver in _needed(task, each))
+    return tuple(dict.fromkeys(listed))
+
+
+def _needed(task: Task, controller: Controller) -> tuple[StorageDriver, ...]:
+    return storage(task.target.target, controller)
 
 
 def _to_stage(task: Task) -> tuple[StorageDriver, ...]:
@@ -171,14 +185,15 @@ def _reachable(task: Task, controller: Controller) -> bool:
 
     Of an IDE controller's two drivers either will do: which of them binds depends on the chip.
     """
-    found = [_present(task, d) or _in_library(task, d) for d in STORAGE[controller]]
-    if controller is Controller.IDE:
+    found = [_present(task, d) or _in_library(task, d) for d in _needed(task, controller)]
+    if controller in (Controller.IDE, Controller.XEN):
         return any(found[:2]) and found[2]
     return all(found)
 
 
 def _required(task: Task, driver: StorageDriver) -> bool:
-    return task.target.target is not Target.PVS and driver in STORAGE[task.target.controllers[0]]
+    usual = _needed(task, task.target.controllers[0])
+    return task.target.target is not Target.PVS and driver in usual
 
 
 def _enabled(task: Task, driver: StorageDriver) -> list[Edit]:
@@ -239,8 +254,8 @@ def _inf(driver: StorageDriver) -> str:
 
 
 def _no_driver(task: Task, controller: Controller, *, lost: bool) -> Finding:
-    drivers = STORAGE[controller]
-    vendor = drivers[0].vendor
+    drivers = _needed(task, controller)
+    vendor = drivers[-1].vendor
     names = ", ".join(driver.service for driver in drivers)
     usual = controller is task.target.controllers[0] or task.target.target is Target.PVS
     get = {

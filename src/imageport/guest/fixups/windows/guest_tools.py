@@ -4,20 +4,16 @@ product is uninstalled in the first boot. Coming home, disabled services get the
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from imageport.guest.fixup import Edit, FixUp, Step, Task
 from imageport.guest.windows import tools
 from imageport.guest.windows.edits import DropValue, SetValue
 from imageport.guest.windows.findings_target import PRODUCT_CODE
+from imageport.guest.windows.installer import remove
 from imageport.guest.windows.places import SAVED_START, SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import OsFamily
 from imageport.model.guest_facts import WindowsService
-
-_DISABLED: Final = 4
-_SUCCESSES: Final = (0, 1605, 1614, 1641, 3010)
-"""msiexec: done; not installed (twice); restart begun; restart needed."""
 
 
 class GuestTools(FixUp):
@@ -29,14 +25,15 @@ class GuestTools(FixUp):
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
         """The services' `Start`, and what it was before."""
-        foreign = {n.casefold() for v in tools.foreign(task.target.target) for n in v.services}
+        stopped = tools.stopped(task.target.target, task.windows.installed)
         edits: list[Edit] = []
         for name in tools.services():
             service = task.windows.service(name)
             if service is None:
                 continue
-            if name.casefold() in foreign:
-                edits += _disable(service)
+            start = stopped.get(name.casefold())
+            if start is not None:
+                edits += _stop(service, start)
             elif service.saved_start is not None:
                 edits += _restore(service, service.saved_start)
         return tuple(edits)
@@ -49,17 +46,20 @@ class GuestTools(FixUp):
                 code = PRODUCT_CODE.search(f"{product.key} {product.uninstall or ''}")
                 if vendor.owns(product) and code:
                     name = re.sub(r"[^a-z0-9]+", "-", product.name.lower()).strip("-")
-                    steps.append(Step(f"remove-{name}", _uninstall(code[0])))
+                    steps.append(Step(f"remove-{name}", remove(code[0])))
         return tuple(steps)
 
 
-def _disable(service: WindowsService) -> list[Edit]:
+def _stop(service: WindowsService, start: int) -> list[Edit]:
+    """Disabled, or for a driver on demand; what starts less than that stays as it is."""
     key = f"{SERVICES}\\{service.name}"
     what = f"service {service.name} of another platform does not start"
     before = service.saved_start if service.saved_start is not None else service.start
-    start = Value.from_dword("Start", _DISABLED)
-    edits: list[Edit] = [SetValue(key, start, what, f"dword:{service.start}", unless_gone=True)]
-    if before is not None and before != _DISABLED:
+    if before is not None and before >= start:
+        return []
+    value = Value.from_dword("Start", start)
+    edits: list[Edit] = [SetValue(key, value, what, f"dword:{service.start}", unless_gone=True)]
+    if before is not None:
         saved = None if service.saved_start is None else f"dword:{service.saved_start}"
         edits.append(
             SetValue(
@@ -80,12 +80,3 @@ def _restore(service: WindowsService, start: int) -> list[Edit]:
         SetValue(key, Value.from_dword("Start", start), what, f"dword:{service.start}"),
         DropValue(key, SAVED_START, what, f"dword:{start}"),
     ]
-
-
-def _uninstall(product_code: str) -> str:
-    """VMware's own entry says /I; /x removes whatever the entry says."""
-    kept = "".join(f'if "%code%"=="{code}" exit /b 0\n' for code in _SUCCESSES)
-    return (
-        f"msiexec /x {product_code} /quiet /norestart REBOOT=ReallySuppress\n"
-        f'set "code=%errorlevel%"\n{kept}exit /b %code%'
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imageport.guest.fixup import FixUp, Step, Task
 from imageport.guest.fixups.windows.driver_package import install_step, stage_package
 from imageport.guest.session import Session
@@ -60,6 +62,11 @@ class NetworkDrivers(FixUp):
         names = [driver.services[0] for driver in _wanted(task)]
         return (install_step("network-drivers", names),) if names else ()
 
+    def library_files(self, task: Task) -> tuple[Path, ...]:
+        """The packages that the library has."""
+        found = (_package(task, driver) for driver in _wanted(task))
+        return tuple(file for each in found if each for file in each.files)
+
     def apply(self, session: Session, task: Task) -> None:
         """Copy the packages that the library has."""
         for driver in _wanted(task):
@@ -80,10 +87,14 @@ def _wanted(task: Task) -> tuple[NetworkDriver, ...]:
     if not task.options.drivers:
         return ()
     listed = (NETWORK[nic] for nic in task.target.nics)
-    return tuple(each for each in listed if not each.in_box and not _installed(task, each))
+    return tuple(
+        each
+        for each in listed
+        if not each.in_box and not each.with_tools and not _installed(task, each)
+    )
 
 
 def _package(task: Task, driver: NetworkDriver) -> driver_library.DriverPackage | None:
-    if not task.options.drivers:
+    if not task.options.drivers or driver.with_tools:
         return None
     return driver_library.find(task.options.drivers, driver.hardware_ids, task.windows)

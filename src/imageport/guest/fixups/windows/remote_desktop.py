@@ -1,59 +1,38 @@
-"""Remote Desktop on, where the platform has no console to log on at (clouds)."""
+"""Remote Desktop on, where the platform has no console to log on at, or where it is asked for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from imageport.guest.fixup import Edit, FixUp, Step, Task
-from imageport.guest.session import Session
-from imageport.guest.windows.edits import SetValue
+from imageport.guest.windows.edits import DropValue, SetValue
+from imageport.guest.windows.firewall import RULES, open_group, open_rule
+from imageport.guest.windows.places import CONTROL, SERVICES
 from imageport.guest.windows.registry_value import Value
-from imageport.model.guest import Change, Check, OsFamily
-from imageport.model.target import Target
+from imageport.model.guest import OsFamily
+from imageport.model.target import CLOUDS, Target
 
-_TERMINAL: Final = r"SYSTEM\CurrentControlSet\Control\Terminal Server"
+_TERMINAL: Final = rf"{CONTROL}\Terminal Server"
 _LISTENER: Final = rf"{_TERMINAL}\WinStations\RDP-Tcp"
 _POLICY: Final = r"SOFTWARE\Policies\Microsoft\Windows NT\Terminal Services"
-_SERVICE: Final = r"SYSTEM\CurrentControlSet\Services\TermService"
-_RULES: Final = (
-    r"SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\FirewallRules"
-)
+_SERVICE: Final = rf"{SERVICES}\TermService"
 _RULE_NAMES: Final = ("RemoteDesktop-UserMode-In-TCP", "RemoteDesktop-UserMode-In-UDP")
-_CLOUDS: Final = (Target.AZURE, Target.AWS, Target.GCP)
-_FIREWALL: Final = (
-    'netsh advfirewall firewall set rule group="@FirewallAPI.dll,-28752" new enable=Yes'
-)
-"""By resource, not by name: the group is called otherwise in every language."""
+_GROUP: Final = "@FirewallAPI.dll,-28752"
+_CERTIFICATE: Final = "SSLCertificateSHA1Hash"
 _VALUES: Final = (
     (_TERMINAL, "fDenyTSConnections", 0),
     (_LISTENER, "PortNumber", 3389),
     (_LISTENER, "LanAdapter", 0),
     (_LISTENER, "UserAuthentication", 1),
     (_LISTENER, "fAllowSecProtocolNegotiation", 1),
+    (_LISTENER, "KeepAliveTimeout", 1),
+    (_LISTENER, "SecurityLayer", 1),
+    (_LISTENER, "MinEncryptionLevel", 3),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenRule:
-    """A firewall rule that is on. Windows may write it anew: only what matters is checked."""
-
-    written: SetValue
-
-    def change(self, task: Task, fixup: str) -> Change | None:
-        """As for the value."""
-        return self.written.change(task, fixup)
-
-    def apply(self, session: Session) -> None:
-        """As for the value."""
-        self.written.apply(session)
-
-    def check(self, session: Session, fixup: str) -> Check:
-        """True when the rule is active and allows."""
-        value = session.registry.value(self.written.key, self.written.value.name)
-        text = (value.text if value else None) or ""
-        on = "|Active=TRUE|" in text and "|Action=Allow|" in text
-        return Check(fixup, self.written.what, on, text or "absent")
+"""Of "Prepare a Windows VHD" (Azure): every adapter, network level authentication, and a security
+layer that client and server agree on. High encryption is what Google's images have."""
+_TLS: Final = 2
+"""Google's images: TLS only."""
 
 
 class RemoteDesktop(FixUp):
@@ -64,36 +43,45 @@ class RemoteDesktop(FixUp):
     order = 40
     watches = (
         *(rf"{key}\{name}" for key, name, _ in _VALUES),
+        rf"{_LISTENER}\{_CERTIFICATE}",
         rf"{_POLICY}\fDenyTSConnections",
         rf"{_SERVICE}\Start",
-        *(rf"{_RULES}\{name}" for name in _RULE_NAMES),
+        *(rf"{RULES}\{name}" for name in _RULE_NAMES),
     )
 
     def applies(self, task: Task) -> bool:
-        """Clouds only."""
-        return task.target.target in _CLOUDS
+        """Clouds, and where it is asked for."""
+        return task.target.target in CLOUDS or task.options.enable_rdp
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
         """What has to be so; a policy and a disabled service only where they are in the way."""
-        seen = task.windows.registry
-        what = "Remote Desktop is on"
-        edits: list[Edit] = [
-            SetValue(key, Value.from_dword(name, number), what) for key, name, number in _VALUES
-        ]
-        if rf"{_POLICY}\fDenyTSConnections" in seen:
-            edits.append(SetValue(_POLICY, Value.from_dword("fDenyTSConnections", 0), what))
-        if seen.get(rf"{_SERVICE}\Start") == "dword:4":
-            edits.append(SetValue(_SERVICE, Value.from_dword("Start", 3), what))
-        for name in _RULE_NAMES:
-            rule = seen.get(rf"{_RULES}\{name}", "").removeprefix("sz:")
-            if rule:
-                opened = rule.replace("|Active=FALSE|", "|Active=TRUE|").replace(
-                    "|Action=Block|", "|Action=Allow|"
-                )
-                why = "the firewall lets Remote Desktop in"
-                edits.append(_OpenRule(SetValue(_RULES, Value.from_text(name, opened), why)))
-        return tuple(edits)
+        rules = (open_rule(task, name, "the firewall lets it in") for name in _RULE_NAMES)
+        return (*self._listener(task), *self._obstacles(task), *(rule for rule in rules if rule))
 
     def steps(self, task: Task) -> tuple[Step, ...]:
         """The firewall's rules once more, by its own tool."""
-        return (Step("remote-desktop", _FIREWALL),)
+        return (Step("remote-desktop", open_group(_GROUP)),)
+
+    def _listener(self, task: Task) -> list[Edit]:
+        what = "Remote Desktop is on"
+        values = {(key, name): number for key, name, number in _VALUES}
+        if task.target.target is Target.GCP:
+            values[_LISTENER, "SecurityLayer"] = _TLS
+        return [
+            SetValue(key, Value.from_dword(name, number), what)
+            for (key, name), number in values.items()
+        ]
+
+    def _obstacles(self, task: Task) -> list[Edit]:
+        seen = task.windows.registry
+        edits: list[Edit] = []
+        if rf"{_POLICY}\fDenyTSConnections" in seen:
+            allowed = Value.from_dword("fDenyTSConnections", 0)
+            edits.append(SetValue(_POLICY, allowed, "no policy against Remote Desktop"))
+        if seen.get(rf"{_SERVICE}\Start") == "dword:4":
+            edits.append(SetValue(_SERVICE, Value.from_dword("Start", 3), "its service may start"))
+        before = seen.get(rf"{_LISTENER}\{_CERTIFICATE}")
+        if before:
+            what = "the listener makes a certificate of its own"
+            edits.append(DropValue(_LISTENER, _CERTIFICATE, what, before))
+        return edits
