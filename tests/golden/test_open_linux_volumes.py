@@ -161,6 +161,35 @@ def test_xfs_and_its_log(tmp_path: Path) -> None:
     assert dirty.read_bytes() == before
 
 
+def test_parts_on_volumes_of_their_own(tmp_path: Path) -> None:
+    """/usr and /var apart, as hardening guides want it: the root alone has no /usr/lib."""
+    table = "/dev/sda1 / ext4 x 0 1\n/dev/sda3 /var ext4 x 0 2\n/dev/sda2 /usr ext4 x 0 2\n"
+    source = tree(tmp_path / "tree", table)
+    (source / "etc/os-release").unlink()
+    (source / "etc/os-release").symlink_to("../usr/lib/os-release")
+    (source / "usr/lib/os-release").write_text("ID=debian\n")
+    files = []
+    for name in ("usr", "var"):
+        files.append(sparse(tmp_path / f"{name}.ext4"))
+        run("mkfs.ext4", "-q", "-d", source / name, files[-1])
+        run("rm", "-r", source / name)
+        (source / name).mkdir()
+    whole = sparse(tmp_path / "root.ext4")
+    run("mkfs.ext4", "-q", "-d", source, whole)
+    with attached(whole, *files) as volumes:
+        with open_volumes("disk", volumes, writable=True) as guest:
+            assert guest.device == volumes[0].device
+            assert dict(guest.parts) == {
+                volumes[1].device: guest.root / "usr",
+                volumes[2].device: guest.root / "var",
+            }
+            inspection = inspect(guest)
+            assert all(volume.free for volume in inspection.volumes)
+            assert inspection.linux is not None
+            assert inspection.linux.kernels, "in /usr/lib/modules"
+        assert "imageport-guest-" not in Path("/proc/mounts").read_text()
+
+
 def group(volumes: tuple[Volume, ...], name: str, *members: Volume) -> None:
     devices = [each.device for each in (members or volumes)]
     options = (*_LVM, f"--devices={','.join(devices)}")

@@ -25,8 +25,8 @@ class UnsupportedOsError(GuestError):
     code = "guest.unsupported-os"
     sentence = "{name} cannot be prepared: {reason}."
     remedy = (
-        "Supported are 64-bit Windows Server 2016 and newer, Windows 10 and 11, and Linux with "
-        "initramfs-tools (Debian, Ubuntu)."
+        "Supported are 64-bit Windows Server 2016 and newer, Windows 10 and 11, and 64-bit Linux "
+        "with initramfs-tools (Debian, Ubuntu) or dracut (Red Hat, SUSE)."
     )
 
 
