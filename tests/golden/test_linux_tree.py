@@ -129,6 +129,20 @@ def test_first_boot_is_collected_once(tmp_path: Path) -> None:
     assert all(check.passed for check in after)
 
 
+def test_report_of_a_runner_that_waits_for_another_boot_stays(tmp_path: Path) -> None:
+    guest = debian_tree(tmp_path)
+    prepare(guest, inspect(guest), PROFILES[Target.AHV], OPTIONS, quiet)
+    place = tmp_path / "var/lib/imageport/first-boot.report"
+    place.parent.mkdir(parents=True)
+    place.write_text("fact boots 1\nstep 10 machine-id 0\n")
+    for _ in range(2):
+        report = collect(guest)
+        assert report is not None
+        assert not report.complete
+        assert [step.name for step in report.steps] == ["machine-id"]
+    assert installed(guest)
+
+
 def test_verify_sees_what_is_undone(tmp_path: Path) -> None:
     guest = debian_tree(tmp_path)
     before = inspect(guest)

@@ -23,7 +23,8 @@ ConditionPathExists=/run/imageport-at-home
 """
 _REMOVE = """\
 rpm --query {package} > /dev/null || exit 0
-rpm --erase $(rpm --query --all '{package}*' --queryformat '%{{NAME}}\\n')
+rpm --erase $(rpm --query --all '{package}*' --queryformat '%{{NAME}}\\n') ||
+    echo 'kept, since another package needs it; its services do not start'
 """
 
 
