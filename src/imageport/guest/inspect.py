@@ -60,17 +60,21 @@ def _linux(guest: Guest) -> Inspection:
             " ".join((each.name, each.method, *each.addresses)) for each in facts.interfaces
         ),
         findings=(),
-        details={
-            "distribution": facts.distribution,
-            "kernels": " ".join(kernel.version for kernel in facts.kernels),
-            "initramfs": facts.initramfs_tool,
-            "network-manager": facts.network_manager or "none known",
-            "boot-loader": facts.boot_loader or "none known",
-            "selinux": facts.selinux or "none",
-            "root": " ".join((guest.device, *guest.root_options)),
-        },
+        details=_details(guest, facts),
         linux=facts,
     )
+
+
+def _details(guest: Guest, facts: LinuxFacts) -> dict[str, str]:
+    return {
+        "distribution": facts.distribution,
+        "kernels": " ".join(kernel.version for kernel in facts.kernels),
+        "initramfs": facts.initramfs_tool or "none known",
+        "network-manager": facts.network_manager or "none known",
+        "boot-loader": facts.boot_loader or "none known",
+        "selinux": facts.selinux or "none",
+        "root": " ".join((guest.device, *guest.root_options)),
+    }
 
 
 def _boot_drivers(facts: LinuxFacts) -> tuple[BootDriver, ...]:

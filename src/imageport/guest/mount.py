@@ -84,16 +84,12 @@ def _with_windows_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
 
 def _with_linux_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
     """Mount /boot, the EFI system partition and other parts where the guest's fstab has them."""
-    table = inside(guest.root, "/etc/fstab")
-    entries = fstab.parse(table.read_text(errors="replace")) if table.exists() else ()
-    source = fstab.root_source(entries)
     places: dict[str, Path] = {}
     parts: dict[str, Path] = {}
-    for entry in system_parts(entries):
-        part = fstab.volume_of(entry.source, guest.volumes, source)
+    for part, entry in _parts(guest):
         name = _NAMED.get(entry.mount_point)
         point = inside(guest.root, entry.mount_point)
-        if part is None or not _to_mount(part, entry, guest) or not (name or point.is_dir()):
+        if not (name or point.is_dir()):
             continue
         place = point if point.is_dir() else top / str(name)
         check_journal(part)
@@ -106,14 +102,24 @@ def _with_linux_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
     if esp and "esp" not in places:
         places["esp"] = top / "esp"
         stack.enter_context(mounted(esp, places["esp"], writable=guest.writable))
-    firmware = _firmware(places.get("esp"), guest.volumes)
     return replace(
         guest,
-        firmware=firmware,
+        firmware=_firmware(places.get("esp"), guest.volumes),
         esp=places.get("esp"),
         boot=places.get("boot"),
         parts=tuple(parts.items()),
     )
+
+
+def _parts(guest: Guest) -> Iterator[tuple[Volume, fstab.Entry]]:
+    """What is to be mounted below the root, in order."""
+    table = inside(guest.root, "/etc/fstab")
+    entries = fstab.parse(table.read_text(errors="replace")) if table.exists() else ()
+    source = fstab.root_source(entries)
+    for entry in system_parts(entries):
+        part = fstab.volume_of(entry.source, guest.volumes, source)
+        if part and _to_mount(part, entry, guest):
+            yield part, entry
 
 
 def _to_mount(part: Volume, entry: fstab.Entry, guest: Guest) -> bool:
