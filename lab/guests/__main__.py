@@ -11,7 +11,17 @@ from typing import Final
 from imageport.disk.qemu import QEMU_FORMATS
 from imageport.model.errors import ImageportError
 from imageport.model.target import Controller, DiskFormat, Firmware
-from lab.guests import LinuxMaster, Product, State, Tools, Vda, WindowsMaster, driver_library
+from lab.guests import (
+    Flavour,
+    LinuxMaster,
+    Product,
+    Root,
+    State,
+    Tools,
+    Vda,
+    WindowsMaster,
+    driver_library,
+)
 from lab.guests.masters import export, master
 from lab.guests.tryout import Machine, boot
 
@@ -20,6 +30,11 @@ _NAMES: Final[dict[str, WindowsMaster | LinuxMaster]] = {
     "windows-uefi": WindowsMaster(Firmware.UEFI),
     "linux-bios": LinuxMaster(Firmware.BIOS),
     "linux-uefi": LinuxMaster(Firmware.UEFI),
+    "linux-lvm": LinuxMaster(root=Root.LVM, flavour=Flavour.STORAGE),
+    "linux-btrfs": LinuxMaster(root=Root.BTRFS, flavour=Flavour.STORAGE),
+    "linux-xfs": LinuxMaster(root=Root.XFS, flavour=Flavour.STORAGE),
+    "linux-dracut": LinuxMaster(root=Root.LVM_XFS, flavour=Flavour.DRACUT),
+    "linux-netplan": LinuxMaster(Firmware.UEFI, flavour=Flavour.NETPLAN),
 }
 
 _ASKED: Final = ("product", "tools", "state", "vda", "joined", "hang")

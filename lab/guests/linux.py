@@ -13,32 +13,32 @@ from imageport.engine.image.grub import core_image, embed
 from imageport.host.run import run
 from imageport.model.target import Firmware
 from lab.guests.cache import GRUB_SOURCE, cached, digest, scratch
-from lab.guests.debian_base import base_tar
+from lab.guests.debian_base import Flavour, base_tar
 from lab.guests.disk_image import (
-    MIB,
     Extent,
     Partition,
     blank_disk,
-    lay_into,
     make_fat,
     write_gpt,
     write_qcow2,
 )
 from lab.guests.linux_files import Identity, specialise
+from lab.guests.linux_storage import Root, fill, storage
 
 _FIRST: Final = {
     Firmware.BIOS: Partition("BIOS boot", "EF02", 1),
     Firmware.UEFI: Partition("EFI system partition", "EF00", 64),
 }
-_REST: Final = (Partition("swap", "8200", 64), Partition("root", "8304"))
 _GRUB_MODULES: Final = (
-    "part_gpt ext2 normal linux search search_fs_uuid serial terminal echo configfile"
+    "part_gpt ext2 xfs btrfs normal linux search search_fs_uuid serial terminal echo configfile"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LinuxMaster:
     """A Debian master. `hang`: a unit stops the boot for ever; `luks`: its root looks encrypted.
+
+    A `root` other than ext4 starts from BIOS alone, and wants a `flavour` that knows it.
 
     The BIOS variant's initramfs knows VMware's pvscsi alone, the UEFI variant's also AHCI: that is
     what a machine with Debian's OVMF can be started from.
@@ -47,6 +47,8 @@ class LinuxMaster:
     firmware: Firmware = Firmware.BIOS
     hang: bool = False
     luks: bool = False
+    root: Root = Root.EXT4
+    flavour: Flavour = Flavour.DEBIAN
     hostname: str = "master02"
     mac: str = "00:50:56:1a:b2:c3"
     """Of the NIC that the udev rule names ens192."""
@@ -58,57 +60,42 @@ class LinuxMaster:
 def linux_master(master: LinuxMaster) -> Path:
     """The cached qcow2 of `master`."""
     extra = ("ahci",) if master.firmware is Firmware.UEFI else ()
-    base = base_tar(master.firmware, extra)
+    base = base_tar(master.firmware, extra, master.flavour)
     here = Path(__file__)
-    names = ("linux.py", "linux_files.py", "disk_image.py")
+    names = ("linux.py", "linux_files.py", "linux_storage.py", "disk_image.py")
     sources = [GRUB_SOURCE, *(here.with_name(name) for name in names)]
     key = digest({**asdict(master), "base": base.name}, sources)
-    return cached(
-        f"images/linux-{master.firmware}-{key}.qcow2", lambda made: _build(made, master, base)
-    )
+    name = f"linux-{master.flavour}-{master.root}-{master.firmware}-{key}.qcow2"
+    return cached(f"images/{name}", lambda made: _build(made, master, base))
 
 
 def _build(made: Path, master: LinuxMaster, base: Path) -> None:
     identity = uuid.uuid5(uuid.NAMESPACE_URL, repr(master))
+    kept = storage(master.root)
     with scratch() as work:
         tree, disk = work / "tree", work / "disk.raw"
         tree.mkdir()
         run(["tar", "-C", tree, "--numeric-owner", "-xpf", base])
         names = Identity(master.hostname, master.mac, master.address, master.gateway, identity)
-        specialise(tree, names, master.firmware, hang=master.hang)
+        specialise(tree, names, master.firmware, kept, hang=master.hang)
         blank_disk(disk, master.size_mib)
-        first, swap, root = write_gpt(disk, identity, (_FIRST[master.firmware], *_REST))
+        partitions = (_FIRST[master.firmware], *kept.partitions)
+        first, *rest = write_gpt(disk, identity, partitions)
         if master.firmware is Firmware.UEFI:
             _put_esp(disk, first, tree, work, identity)
         else:
-            _put_grub(disk, first, tree, work)
-        _put_swap(disk, swap, work, uuid.uuid5(identity, "swap"))
+            _put_grub(disk, first, tree, f"(,gpt{kept.boot_partition}){kept.boot}/grub")
+        fill(disk, rest, tree, master.root, identity)
         if master.luks:
-            _put_luks(disk, root, identity)
-        else:
-            _put_root(disk, root, tree, identity)
+            _put_luks(disk, rest[-1], identity)
         shutil.rmtree(tree)
         write_qcow2(disk, made)
 
 
-def _put_swap(disk: Path, extent: Extent, work: Path, identity: uuid.UUID) -> None:
-    volume = work / "swap"
-    blank_disk(volume, extent.size // MIB)
-    volume.chmod(0o600)
-    run(["mkswap", "-U", str(identity), volume])
-    lay_into(disk, extent, volume)
-
-
-def _put_root(disk: Path, extent: Extent, tree: Path, identity: uuid.UUID) -> None:
-    options = ("-q", "-F", "-t", "ext4", "-L", "root", "-U", str(identity), "-d", tree)
-    place = ("-E", f"offset={extent.offset},lazy_itable_init=1", disk, f"{extent.size // 1024}k")
-    run(["mke2fs", *options, *place])
-
-
-def _put_grub(disk: Path, extent: Extent, tree: Path, work: Path) -> None:
+def _put_grub(disk: Path, extent: Extent, tree: Path, prefix: str) -> None:
     modules = tree / "boot/grub/i386-pc"
     shutil.copytree(tree / "usr/lib/grub/i386-pc", modules)
-    core = core_image("(,gpt3)/boot/grub", tuple(_GRUB_MODULES.split()))
+    core = core_image(prefix, tuple(_GRUB_MODULES.split()))
     embed(disk, core, sector=extent.start, room=extent.sectors)
 
 

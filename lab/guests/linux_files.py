@@ -9,6 +9,7 @@ from textwrap import dedent
 from typing import Final
 
 from imageport.model.target import Firmware
+from lab.guests.linux_storage import Storage
 
 _SLOW_UNITS: Final = (
     "apt-daily.timer",
@@ -20,8 +21,6 @@ _SLOW_UNITS: Final = (
 )
 _INTERFACE: Final = "ens192"
 _OPTIONS: Final = "console=tty0 console=ttyS0,115200n8"
-ROOT_DEVICE: Final = "/dev/sda3"
-SWAP_DEVICE: Final = "/dev/sda2"
 ESP_DEVICE: Final = "/dev/sda1"
 
 
@@ -34,12 +33,15 @@ class Identity:
     address: str
     """With its prefix length: `10.20.30.41/24`."""
     gateway: str
-    root_uuid: uuid.UUID
+    boot_uuid: uuid.UUID
+    """Of the file system that holds /boot."""
 
 
-def specialise(tree: Path, identity: Identity, firmware: Firmware, *, hang: bool) -> None:
+def specialise(
+    tree: Path, identity: Identity, firmware: Firmware, kept: Storage, *, hang: bool
+) -> None:
     """Write the master's configuration into the unpacked `tree`."""
-    for name, text in _files(tree, identity, firmware).items():
+    for name, text in _files(tree, identity, firmware, kept).items():
         file = tree / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(text).lstrip("\n"))
@@ -52,26 +54,48 @@ def specialise(tree: Path, identity: Identity, firmware: Firmware, *, hang: bool
         wanted.symlink_to("../lab-hang.service")
 
 
-def _files(tree: Path, identity: Identity, firmware: Firmware) -> dict[str, str]:
+def _files(tree: Path, identity: Identity, firmware: Firmware, kept: Storage) -> dict[str, str]:
+    netplan = (tree / "usr/sbin/netplan").exists()
     return {
         "etc/hostname": f"{identity.hostname}\n",
         "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {identity.hostname}\n",
-        "etc/machine-id": f"{identity.root_uuid.hex}\n",
-        "etc/fstab": _fstab(firmware),
-        "etc/network/interfaces": _interfaces(identity),
+        "etc/machine-id": f"{identity.boot_uuid.hex}\n",
+        "etc/fstab": _fstab(firmware, kept),
+        **(_netplan(identity) if netplan else {"etc/network/interfaces": _interfaces(identity)}),
         "etc/udev/rules.d/70-persistent-net.rules": (
             f'SUBSYSTEM=="net", ACTION=="add", ATTR{{address}}=="{identity.mac}", '
             f'NAME="{_INTERFACE}"\n'
         ),
         "etc/default/grub": _grub_defaults(),
         "etc/systemd/system/lab-hang.service": _hanging_unit(),
-        "boot/grub/grub.cfg": _grub_configuration(tree, identity),
+        "boot/grub/grub.cfg": _grub_configuration(tree, identity, kept),
     }
 
 
-def _fstab(firmware: Firmware) -> str:
+def _fstab(firmware: Firmware, kept: Storage) -> str:
     esp = f"{ESP_DEVICE} /boot/efi vfat umask=0077 0 1\n" if firmware is Firmware.UEFI else ""
-    return f"{ROOT_DEVICE} / ext4 errors=remount-ro 0 1\n{esp}{SWAP_DEVICE} none swap sw 0 0\n"
+    return kept.table + esp
+
+
+def _netplan(identity: Identity) -> dict[str, str]:
+    """What Ubuntu's installer leaves: its own file, and cloud-init's data source switched off."""
+    return {
+        "etc/netplan/00-installer-config.yaml": f"""
+            network:
+              version: 2
+              renderer: networkd
+              ethernets:
+                {_INTERFACE}:
+                  match:
+                    macaddress: {identity.mac}
+                  set-name: {_INTERFACE}
+                  addresses: [{identity.address}]
+                  routes:
+                    - to: default
+                      via: {identity.gateway}
+            """,
+        "etc/cloud/cloud.cfg.d/99-installer.cfg": "datasource_list: [None]\n",
+    }
 
 
 def _interfaces(identity: Identity) -> str:
@@ -116,7 +140,7 @@ def _hanging_unit() -> str:
         """
 
 
-def _grub_configuration(tree: Path, identity: Identity) -> str:
+def _grub_configuration(tree: Path, identity: Identity, kept: Storage) -> str:
     """What update-grub writes on such a machine, less its menu theme."""
     version = next((tree / "boot").glob("vmlinuz-*")).name.removeprefix("vmlinuz-")
     return f"""
@@ -129,8 +153,8 @@ def _grub_configuration(tree: Path, identity: Identity) -> str:
         menuentry 'Debian GNU/Linux' --class debian --class gnu-linux {{
             insmod part_gpt
             insmod ext2
-            search --no-floppy --fs-uuid --set=root {identity.root_uuid}
-            linux /boot/vmlinuz-{version} root={ROOT_DEVICE} ro {_OPTIONS} quiet
-            initrd /boot/initrd.img-{version}
+            search --no-floppy --fs-uuid --set=root {identity.boot_uuid}
+            linux {kept.boot}/vmlinuz-{version} {kept.root_words} ro {_OPTIONS} quiet
+            initrd {kept.boot}/initrd.img-{version}
         }}
         """

@@ -63,7 +63,7 @@ def test_texts(tmp_path: Path) -> None:
     table = (tmp_path / "etc/fstab").read_text().splitlines()
     assert table[1].split() == [f"UUID={ROOT_UUID}", "/", "ext4", "errors=remount-ro", "0", "1"]
     assert table[2].startswith("UUID=63BE-6B2A\t/boot/efi")
-    assert table[3].startswith(f"UUID={SWAP_UUID}\tnone")
+    assert table[3].startswith(f"#imageport-no-swap# UUID={SWAP_UUID}\tnone"), "not on Azure"
     assert table[4].split()[:4] == ["/dev/sdb1", "/data", "ext4", "defaults,nofail"]
     words = (
         f"root=UUID={ROOT_UUID} ro quiet net.ifnames=0 biosdevname=0 "
@@ -127,6 +127,20 @@ def test_first_boot_is_collected_once(tmp_path: Path) -> None:
     assert not (tmp_path / "var/lib/imageport").exists()
     after = verify(guest, before, PROFILES[Target.AHV], OPTIONS)
     assert all(check.passed for check in after)
+
+
+def test_report_of_a_runner_that_waits_for_another_boot_stays(tmp_path: Path) -> None:
+    guest = debian_tree(tmp_path)
+    prepare(guest, inspect(guest), PROFILES[Target.AHV], OPTIONS, quiet)
+    place = tmp_path / "var/lib/imageport/first-boot.report"
+    place.parent.mkdir(parents=True)
+    place.write_text("fact boots 1\nstep 10 machine-id 0\n")
+    for _ in range(2):
+        report = collect(guest)
+        assert report is not None
+        assert not report.complete
+        assert [step.name for step in report.steps] == ["machine-id"]
+    assert installed(guest)
 
 
 def test_verify_sees_what_is_undone(tmp_path: Path) -> None:
@@ -199,3 +213,37 @@ def test_steps_of_an_earlier_preparation_go(tmp_path: Path) -> None:
     shutil.copy(steps / "10-machine-id", steps / "50-old")
     prepare(guest, inspect(guest), PROFILES[Target.AHV], OPTIONS, quiet)
     assert sorted(path.name for path in steps.iterdir()) == ["10-machine-id", "20-ssh-host-keys"]
+
+
+OFF = "etc/cloud/cloud-init.disabled"
+
+
+def test_cloud_init_is_off_until_the_first_boot_is_over(tmp_path: Path) -> None:
+    from tests.golden.trees import run_first_boot  # noqa: PLC0415 - as above
+
+    guest = debian_tree(tmp_path)
+    (tmp_path / "usr/bin/cloud-init").touch()
+    before = inspect(guest)
+    for inspection in (before, inspect(guest)):
+        prepare(guest, inspection, PROFILES[Target.AWS], OPTIONS, quiet)
+        assert (tmp_path / OFF).read_text().startswith("imageport")
+    sources = (tmp_path / "etc/cloud/cloud.cfg.d/zz-imageport.cfg").read_text()
+    assert "datasource_list: [ Ec2, None ]\n" in sources
+    step = (tmp_path / "usr/lib/imageport/first-boot/steps/30-cloud-init").read_text()
+    assert f"rm -f /{OFF}" in step
+    run_first_boot(guest)
+    left = verify(guest, before, PROFILES[Target.AWS], OPTIONS)
+    assert [check.seen for check in left if not check.passed] == [f"/{OFF}: left"]
+    (tmp_path / OFF).unlink()
+    assert all(check.passed for check in verify(guest, before, PROFILES[Target.AWS], OPTIONS))
+
+
+def test_cloud_init_that_a_user_switched_off_stays_off(tmp_path: Path) -> None:
+    guest = debian_tree(tmp_path)
+    (tmp_path / "usr/bin/cloud-init").touch()
+    (tmp_path / OFF).parent.mkdir(parents=True)
+    (tmp_path / OFF).touch()
+    prepare(guest, inspect(guest), PROFILES[Target.AWS], OPTIONS, quiet)
+    assert (tmp_path / OFF).read_text() == ""
+    step = (tmp_path / "usr/lib/imageport/first-boot/steps/30-cloud-init").read_text()
+    assert "rm -f" not in step

@@ -14,7 +14,7 @@ from imageport.guest.plan import plan
 from imageport.guest.prepare import prepare, verify
 from imageport.model.guest import OsFamily, PrepareOptions
 from imageport.model.target import PROFILES, Firmware, Target
-from lab.guests import LinuxMaster, State, WindowsMaster, driver_library
+from lab.guests import Flavour, LinuxMaster, Root, State, WindowsMaster, driver_library
 from lab.guests.masters import master
 from tests.golden.host_disk import host_guest, loop_volumes, run
 
@@ -38,6 +38,10 @@ def clean(image: Path) -> None:
         for volume in volumes:
             if volume.kind == "ext4":
                 run("e2fsck", "-f", "-n", volume.device)
+            if volume.kind == "xfs":
+                run("xfs_repair", "-n", volume.device)
+            if volume.kind == "btrfs":
+                run("btrfs", "check", "--readonly", volume.device)
             if volume.kind == "ntfs":
                 run("ntfsfix", "-n", volume.device)
 
@@ -63,6 +67,33 @@ def test_linux(tmp_path: Path, firmware: Firmware, target: Target) -> None:
     again.mkdir()
     with host_guest(image, writable=False, scratch=again) as guest:
         assert all(check.passed for check in verify(guest, before, profile, options))
+    assert "imageport-" not in Path("/proc/mounts").read_text()
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "words"),
+    [
+        (LinuxMaster(root=Root.BTRFS, flavour=Flavour.STORAGE), "btrfs", "rootflags=subvol=@"),
+        (LinuxMaster(root=Root.XFS, flavour=Flavour.STORAGE), "xfs", "ro"),
+        (LinuxMaster(Firmware.UEFI, flavour=Flavour.NETPLAN), "ext4", "ro"),
+    ],
+    ids=["btrfs", "xfs", "netplan"],
+)
+def test_other_layouts(tmp_path: Path, spec: LinuxMaster, kind: str, words: str) -> None:
+    image = raw(spec, tmp_path)
+    profile, options = PROFILES[Target.GCP], PrepareOptions()
+    with host_guest(image, writable=True, scratch=tmp_path) as guest:
+        before = inspect(guest)
+        (root,) = (volume for volume in before.volumes if volume.device == before.root)
+        assert root.kind == kind
+        assert root.free
+        done = prepare(guest, before, profile, options, quiet)
+        assert all(check.passed for check in done.checks)
+        after = inspect(guest)
+        assert {change.fixup for change in plan(after, profile, options)} == {"first-boot"}
+        menu = (guest.root / "boot/grub/grub.cfg").read_text()
+        assert f"root=UUID={root.uuid} {words}" in menu
+    clean(image)
     assert "imageport-" not in Path("/proc/mounts").read_text()
 
 

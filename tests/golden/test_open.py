@@ -18,12 +18,12 @@ from imageport.guest.errors import (
     GuestError,
     HibernatedError,
     LuksError,
-    LvmError,
     NoOperatingSystemError,
     SeveralOperatingSystemsError,
 )
 from imageport.guest.linux.chroot import Chroot
-from imageport.guest.mount import mounted, open_volumes
+from imageport.guest.mount import open_volumes
+from imageport.guest.mounting import mounted
 from imageport.guest.volumes import probe
 from imageport.guest.windows import ntfs
 from imageport.model.guest import OsFamily, Volume
@@ -212,7 +212,7 @@ def test_two_systems(disk: Disk, tmp_path: Path) -> None:
 
 def test_encrypted_and_volume_groups(disk: Disk, tmp_path: Path) -> None:
     volume = Volume("/dev/sdb1", 1, 0, SIZE, "bitlocker")
-    for kind, error in (("bitlocker", BitLockerError), ("luks", LuksError), ("lvm", LvmError)):
+    for kind, error in (("bitlocker", BitLockerError), ("luks", LuksError)):
         disk.volumes = [Volume(volume.device, 1, 0, SIZE, kind)]
         assert "/dev/sdb1" in refused(disk, error).message
     header = b"LUKS\xba\xbe\x00\x01" + b"aes".ljust(32, b"\0")

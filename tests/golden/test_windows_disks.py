@@ -15,7 +15,7 @@ from imageport.guest.errors import (
     NoOperatingSystemError,
 )
 from imageport.guest.inspect import inspect
-from imageport.guest.mount import mounted
+from imageport.guest.mounting import mounted
 from imageport.guest.windows import ntfs
 from imageport.model.target import Firmware
 from lab.guests import State, WindowsMaster

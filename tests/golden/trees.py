@@ -56,7 +56,7 @@ _LINUX_FILES = {
     "etc/initramfs-tools/modules": "# List of modules\nvmw_pvscsi\n",
     "etc/ssh/sshd_config": "",
     "usr/sbin/ifup": "",
-    "usr/sbin/update-initramfs": "",
+    "usr/sbin/mkinitramfs": "",
     "var/lib/dpkg/info/openssh-server.md5sums": "",
     "var/lib/dpkg/status": "Package: openssh-server\nStatus: installed\nVersion: 1:9.2\n",
     f"boot/vmlinuz-{KERNEL}": "kernel",
@@ -67,19 +67,10 @@ def debian_tree(
     root: Path, *, lacking: tuple[str, ...] = (), firmware: Firmware = Firmware.UEFI
 ) -> Guest:
     """A Debian 12 whose initramfs knows pvscsi alone. `lacking`: modules its kernel is without."""
-    for name, text in _LINUX_FILES.items():
-        place = root / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
+    linux_tree(root, _LINUX_FILES, f"boot/initrd.img-{KERNEL}", lacking=lacking)
     if firmware is Firmware.BIOS:
         table = _LINUX_FILES["etc/fstab"].replace("/dev/sda1\t/boot/efi", "#/dev/sda1\t/boot/efi")
         (root / "etc/fstab").write_text(table)
-    (root / "usr/bin").mkdir(parents=True)
-    (root / "usr/bin/sh").write_bytes(elf(b""))
-    for link, target in (("bin", "usr/bin"), ("lib", "usr/lib")):
-        (root / link).symlink_to(target)
-    _kernel(root / "usr/lib/modules" / KERNEL, lacking)
-    (root / f"boot/initrd.img-{KERNEL}").write_bytes(initramfs(("vmw_pvscsi", "sd_mod")))
     esp = root / "boot/efi"
     if firmware is Firmware.UEFI:
         (esp / "EFI/debian").mkdir(parents=True)
@@ -89,6 +80,22 @@ def debian_tree(
         OsFamily.LINUX, "/dev/sdb", "/dev/sdb3", root, firmware, True,
         esp if firmware is Firmware.UEFI else None, None, _VOLUMES,
     )  # fmt: skip
+
+
+def linux_tree(
+    root: Path, files: dict[str, str], image: str, *, lacking: tuple[str, ...] = ()
+) -> None:
+    """`files`, a shell, the kernel's modules, and at `image` an initramfs for pvscsi alone."""
+    for name, text in files.items():
+        place = root / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (root / "usr/bin/sh").write_bytes(elf(b""))
+    for link, target in (("bin", "usr/bin"), ("lib", "usr/lib")):
+        (root / link).symlink_to(target)
+    _kernel(root / "usr/lib/modules" / KERNEL, lacking)
+    (root / image).write_bytes(initramfs(("vmw_pvscsi", "sd_mod")))
 
 
 def _kernel(folder: Path, lacking: tuple[str, ...]) -> None:

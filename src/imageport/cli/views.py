@@ -95,7 +95,8 @@ def _rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
     for volume in inspection.volumes:
         label = f" {volume.label}" if volume.label else ""
         free = "" if volume.free is None else f", {decimal(volume.free)} free"
-        yield "Volume", f"{volume.number}: {volume.kind}{label}, {decimal(volume.size)}{free}"
+        name = volume.name or volume.number
+        yield "Volume", f"{name}: {volume.kind}{label}, {decimal(volume.size)}{free}"
     for product in inspection.products:
         yield "Software", f"{product.name} {product.version or ''} ({product.kind})"
     for line in inspection.network:

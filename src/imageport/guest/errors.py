@@ -25,8 +25,8 @@ class UnsupportedOsError(GuestError):
     code = "guest.unsupported-os"
     sentence = "{name} cannot be prepared: {reason}."
     remedy = (
-        "Supported are 64-bit Windows Server 2016 and newer, Windows 10 and 11, and Linux with "
-        "initramfs-tools (Debian, Ubuntu)."
+        "Supported are 64-bit Windows Server 2016 and newer, Windows 10 and 11, and 64-bit Linux "
+        "with initramfs-tools (Debian, Ubuntu) or dracut (Red Hat, SUSE)."
     )
 
 
@@ -65,11 +65,22 @@ class LuksError(GuestError):
 
 
 class LvmError(GuestError):
-    """The system volume lies in a volume group, which is not opened yet."""
+    """A volume group of the image cannot be opened: it is incomplete, damaged or ambiguous."""
 
     code = "guest.lvm"
-    sentence = "The volume {device} belongs to an LVM volume group, which cannot be opened yet."
-    remedy = "Use a master machine whose system volume is a plain partition."
+    sentence = "The LVM volume group {group} on {device} cannot be opened: {detail}."
+    remedy = (
+        "Check the master machine's volume groups (vgs, pvs): the system's must lie on its system "
+        "disk alone and have a name of its own. Then take the image again."
+    )
+
+
+class DirtyXfsError(GuestError):
+    """An XFS was not unmounted: its log holds changes that its file system does not have yet."""
+
+    code = "guest.dirty-xfs"
+    sentence = "The XFS volume {device} was not unmounted cleanly: its log is not empty."
+    remedy = "Start the source machine, shut it down fully, then take the image again."
 
 
 class HibernatedError(GuestError):

@@ -18,15 +18,19 @@ _CHUNK = 1 << 20
 
 
 def list_loaders(guest: Guest) -> tuple[EspFile, ...]:
-    """Every `*.efi` below `EFI`, by path."""
+    """Every `*.efi` below `EFI`, and configuration of theirs that moves with them, by path."""
     if guest.esp is None:
         return ()
-    found = (path for path in guest.esp.rglob("*") if path.suffix.casefold() == ".efi")
+    found = (path for path in guest.esp.rglob("*") if _concerns_loaders(path))
     return tuple(
         EspFile(path.relative_to(guest.esp).as_posix(), path.stat().st_size, checksum(path))
         for path in sorted(found)
         if path.is_file()
     )
+
+
+def _concerns_loaders(path: Path) -> bool:
+    return path.suffix.casefold() == ".efi" or path.name.casefold() == "grub.cfg"
 
 
 def checksum(path: Path) -> str:

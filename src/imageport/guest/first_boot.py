@@ -39,7 +39,8 @@ def goes_on(guest: Guest) -> bool:
 def collect(guest: Guest) -> FirstBootReport | None:
     """Read the report that the guest's runner left, and remove it; None when there is none.
 
-    What a finished runner could not remove of itself (a virus scanner held it open) goes with it.
+    That of a runner which waits for one more boot stays: it goes on with it. What a finished runner
+    could not remove of itself (a virus scanner held it open) goes with it.
     Raises `ReadOnlyGuestError`.
     """
     of_windows = guest.family is OsFamily.WINDOWS
@@ -49,6 +50,8 @@ def collect(guest: Guest) -> FirstBootReport | None:
     if not guest.writable:
         raise ReadOnlyGuestError
     report = parse(place.read_text(encoding="utf-8", errors="replace"))
+    if not report.complete and installed(guest):
+        return report
     place.unlink()
     log = guest.find(windows.LOG) if of_windows else None
     if log is not None:

@@ -29,6 +29,10 @@ class Guest:
     esp: Path | None = None
     boot: Path | None = None
     volumes: tuple[Volume, ...] = ()
+    root_options: tuple[str, ...] = ()
+    """What the root was mounted with beside the usual: a btrfs' subvolume."""
+    parts: tuple[tuple[str, Path], ...] = ()
+    """Devices of further volumes that are mounted, and where."""
 
     def find(self, path: str) -> Path | None:
         """The file at `path` in the guest's own notation, or None.

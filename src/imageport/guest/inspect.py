@@ -60,14 +60,21 @@ def _linux(guest: Guest) -> Inspection:
             " ".join((each.name, each.method, *each.addresses)) for each in facts.interfaces
         ),
         findings=(),
-        details={
-            "distribution": facts.distribution,
-            "kernels": " ".join(kernel.version for kernel in facts.kernels),
-            "initramfs": facts.initramfs_tool,
-            "network-manager": facts.network_manager or "none known",
-        },
+        details=_details(guest, facts),
         linux=facts,
     )
+
+
+def _details(guest: Guest, facts: LinuxFacts) -> dict[str, str]:
+    return {
+        "distribution": facts.distribution,
+        "kernels": " ".join(kernel.version for kernel in facts.kernels),
+        "initramfs": facts.initramfs_tool or "none known",
+        "network-manager": facts.network_manager or "none known",
+        "boot-loader": facts.boot_loader or "none known",
+        "selinux": facts.selinux or "none",
+        "root": " ".join((guest.device, *guest.root_options)),
+    }
 
 
 def _boot_drivers(facts: LinuxFacts) -> tuple[BootDriver, ...]:
@@ -94,8 +101,9 @@ def _free(path: os.PathLike[str]) -> int:
 
 def _measured(guest: Guest, volume: Volume) -> Volume:
     """What is mounted says itself how much is free; another NTFS is asked by its records."""
-    if volume.device == guest.device:
-        return replace(volume, free=_free(guest.root))
+    parts = {guest.device: guest.root, **dict(guest.parts)}
+    if volume.device in parts:
+        return replace(volume, free=_free(parts[volume.device]))
     if guest.esp and (volume.partition_type or "").lower() in ESP_TYPES:
         return replace(volume, free=_free(guest.esp))
     if volume.kind == "ntfs":

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
-from imageport.guest.command import attempt
-from imageport.guest.errors import (
-    BitLockerError,
-    DirtyNtfsError,
-    HibernatedError,
-    LuksError,
-    LvmError,
-    MountError,
-    NoOperatingSystemError,
-    SeveralOperatingSystemsError,
-)
+from imageport.guest import lvm
+from imageport.guest.btrfs import subvolume_options
+from imageport.guest.errors import DirtyNtfsError
 from imageport.guest.guest import Guest
 from imageport.guest.linux import fstab
+from imageport.guest.linux.layout import system_parts
+from imageport.guest.mounting import READ_ONLY, check_journal, mounted
 from imageport.guest.paths import folded, inside
+from imageport.guest.system_volume import System, find_system
 from imageport.guest.volumes import BIOS_BOOT_TYPES, ESP_TYPES, scan
 from imageport.guest.windows import ntfs
-from imageport.model.errors import ImageportError
 from imageport.model.guest import OsFamily, Volume
 from imageport.model.target import Firmware
 
-_ROOT_KINDS: Final = ("ntfs", "ext4", "xfs", "btrfs")
-_SHUT: Final[dict[str, type[ImageportError]]] = {
-    "bitlocker": BitLockerError,
-    "luks": LuksError,
-    "lvm": LvmError,
-}
-_READ_ONLY: Final = {
-    "ext4": "ro,noload",
-    "xfs": "ro,norecovery,nouuid",
-    "btrfs": "ro",
-    "ntfs": "ro",
-    "vfat": "ro",
-}
-_WRITABLE: Final = {"xfs": "rw,nouuid"}
-_UNMOUNT_TRIES: Final = 3
+_NAMED = {"/boot": "boot", "/boot/efi": "esp", "/efi": "esp"}
+"""Mount points that a guest knows by a name of their own."""
 
 
 @contextmanager
@@ -59,23 +38,32 @@ def open_guest(disk: str, *, writable: bool) -> Iterator[Guest]:
 
 @contextmanager
 def open_volumes(disk: str, volumes: Sequence[Volume], *, writable: bool) -> Iterator[Guest]:
-    """`open_guest` for volumes that are already known."""
+    """`open_guest` for partitions that are already known; logical volumes on them are opened."""
     with ExitStack() as stack:
         top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imageport-guest-")))
-        volume, family = _system_volume(volumes, top)
+        logical = stack.enter_context(lvm.activated(volumes, writable=writable))
+        every = (*volumes, *logical)
+        system = find_system(every, top)
         root = top / "root"
-        stack.enter_context(mounted(volume, root, writable=writable))
-        guest = Guest(
-            family=family,
-            disk=disk,
-            device=volume.device,
-            root=root,
-            firmware=Firmware.BIOS,
-            writable=writable,
-            volumes=tuple(volumes),
-        )
-        extend = _with_windows_parts if family is OsFamily.WINDOWS else _with_linux_parts
+        stack.enter_context(mounted(system.volume, root, writable=writable, options=system.options))
+        guest = _guest(disk, system, every, root, writable=writable)
+        extend = _with_windows_parts if system.family is OsFamily.WINDOWS else _with_linux_parts
         yield extend(stack, guest, top)
+
+
+def _guest(
+    disk: str, system: System, volumes: tuple[Volume, ...], root: Path, *, writable: bool
+) -> Guest:
+    return Guest(
+        family=system.family,
+        disk=disk,
+        device=system.volume.device,
+        root=root,
+        firmware=Firmware.BIOS,
+        writable=writable,
+        volumes=volumes,
+        root_options=system.options,
+    )
 
 
 def _with_windows_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
@@ -95,24 +83,50 @@ def _with_windows_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
 
 
 def _with_linux_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
-    """Mount /boot and the EFI system partition where the guest's fstab has them."""
-    table = inside(guest.root, "/etc/fstab")
-    entries = fstab.parse(table.read_text(errors="replace")) if table.exists() else ()
-    source = fstab.root_source(entries)
+    """Mount /boot, the EFI system partition and other parts where the guest's fstab has them."""
     places: dict[str, Path] = {}
-    for name, point in (("boot", "/boot"), ("esp", "/boot/efi"), ("esp", "/efi")):
-        entry = next((e for e in entries if e.mount_point == point), None)
-        part = fstab.volume_of(entry.source, guest.volumes, source) if entry else None
-        if part and part.kind in _READ_ONLY and part.device != guest.device:
-            point_inside = inside(guest.root, point)
-            places[name] = point_inside if point_inside.is_dir() else top / name
-            stack.enter_context(mounted(part, places[name], writable=guest.writable))
+    parts: dict[str, Path] = {}
+    for part, entry in _parts(guest):
+        name = _NAMED.get(entry.mount_point)
+        point = inside(guest.root, entry.mount_point)
+        if not (name or point.is_dir()):
+            continue
+        place = point if point.is_dir() else top / str(name)
+        check_journal(part)
+        options = subvolume_options(entry.options)
+        stack.enter_context(mounted(part, place, writable=guest.writable, options=options))
+        parts.setdefault(part.device, place)
+        if name:
+            places[name] = place
     esp = _esp(guest.volumes)
     if esp and "esp" not in places:
         places["esp"] = top / "esp"
         stack.enter_context(mounted(esp, places["esp"], writable=guest.writable))
-    firmware = _firmware(places.get("esp"), guest.volumes)
-    return replace(guest, firmware=firmware, esp=places.get("esp"), boot=places.get("boot"))
+    return replace(
+        guest,
+        firmware=_firmware(places.get("esp"), guest.volumes),
+        esp=places.get("esp"),
+        boot=places.get("boot"),
+        parts=tuple(parts.items()),
+    )
+
+
+def _parts(guest: Guest) -> Iterator[tuple[Volume, fstab.Entry]]:
+    """What is to be mounted below the root, in order."""
+    table = inside(guest.root, "/etc/fstab")
+    entries = fstab.parse(table.read_text(errors="replace")) if table.exists() else ()
+    source = fstab.root_source(entries)
+    for entry in system_parts(entries):
+        part = fstab.volume_of(entry.source, guest.volumes, source)
+        if part and _to_mount(part, entry, guest):
+            yield part, entry
+
+
+def _to_mount(part: Volume, entry: fstab.Entry, guest: Guest) -> bool:
+    """Another volume, or another subvolume of the root's."""
+    if part.kind not in READ_ONLY:
+        return False
+    return part.device != guest.device or bool(subvolume_options(entry.options))
 
 
 def _esp(volumes: Sequence[Volume]) -> Volume | None:
@@ -128,85 +142,3 @@ def _firmware(esp: Path | None, volumes: Sequence[Volume]) -> Firmware:
     hybrid = any((v.partition_type or "").lower() in BIOS_BOOT_TYPES for v in volumes)
     fallback = folded(esp, "EFI\\BOOT\\BOOTX64.EFI") is not None
     return Firmware.BIOS if hybrid and not fallback else Firmware.UEFI
-
-
-def _system_volume(volumes: Sequence[Volume], top: Path) -> tuple[Volume, OsFamily]:
-    """The one volume that holds an operating system; raises what is wrong when none does."""
-    found: list[tuple[Volume, OsFamily]] = []
-    for volume in volumes:
-        family = _family(volume, top) if volume.kind in _ROOT_KINDS else None
-        if family:
-            found.append((volume, family))
-    if len(found) > 1:
-        seen = ", ".join(f"{family} on partition {v.number}" for v, family in found)
-        raise SeveralOperatingSystemsError(seen=seen)
-    if not found:
-        _refuse(volumes)
-    return found[0]
-
-
-def _refuse(volumes: Sequence[Volume]) -> None:
-    for volume in volumes:
-        if volume.kind in _SHUT:
-            raise _SHUT[volume.kind](device=volume.device)
-    seen = ", ".join(f"partition {v.number}: {v.kind}" for v in volumes)
-    raise NoOperatingSystemError(seen=seen or "no partitions and no file system")
-
-
-def _family(volume: Volume, top: Path) -> OsFamily | None:
-    """What is installed on the volume, by a look at it, mounted for reading."""
-    with mounted(volume, top / f"look-{volume.number}", writable=False) as place:
-        if volume.kind == "ntfs":
-            if folded(place, "Windows\\System32\\config\\SYSTEM") is None:
-                return None
-            _check_shut_down(volume, place)
-            return OsFamily.WINDOWS
-        has_system = inside(place, "/etc/os-release").exists() or (
-            inside(place, "/etc/fstab").exists() and inside(place, "/lib/modules").is_dir()
-        )
-        return OsFamily.LINUX if has_system else None
-
-
-def _check_shut_down(volume: Volume, place: Path) -> None:
-    """Refuse a Windows whose memory image or unfinished writes an edit would contradict."""
-    memory = folded(place, "hiberfil.sys")
-    if memory is not None:
-        with memory.open("rb") as file:
-            if file.read(4).upper() in (b"HIBR", b"RSTR"):
-                raise HibernatedError(device=volume.device)
-    if ntfs.is_dirty(volume.device):
-        raise DirtyNtfsError(device=volume.device)
-
-
-@contextmanager
-def mounted(volume: Volume, place: Path, *, writable: bool) -> Iterator[Path]:
-    """Mount `volume` on the folder `place` (made where absent); unmount it whatever happens."""
-    place.mkdir(parents=True, exist_ok=True)
-    _mount(volume, place, writable=writable)
-    try:
-        yield place
-    finally:
-        unmount(place)
-
-
-def _mount(volume: Volume, place: Path, *, writable: bool) -> None:
-    options = _WRITABLE.get(volume.kind, "rw") if writable else _READ_ONLY[volume.kind]
-    kind = "ntfs3" if volume.kind == "ntfs" else volume.kind
-    done = attempt(["mount", "-t", kind, "-o", options, volume.device, place])
-    if done.returncode and volume.kind == "ntfs":
-        # The kernel lacks ntfs3 or would not have the volume; the FUSE driver falls back to
-        # read-only by itself when Windows is hibernated, which norecover,nofallback forbids.
-        strict = "rw,norecover" if writable else "ro,norecover"
-        done = attempt(["ntfs-3g", "-o", strict, volume.device, place])
-    if done.returncode:
-        detail = " ".join(done.stdout.decode(errors="replace").split())
-        raise MountError(kind=volume.kind, device=volume.device, detail=detail)
-
-
-def unmount(place: Path) -> None:
-    """Unmount `place`; what keeps it busy loses it (a lazy unmount), so that nothing is left."""
-    for _ in range(_UNMOUNT_TRIES):
-        if attempt(["umount", place]).returncode == 0:
-            return
-    os.sync()
-    attempt(["umount", "-l", place])

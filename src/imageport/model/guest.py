@@ -41,6 +41,8 @@ class Volume:
     """True for the partition that an MBR marks as the one to boot."""
     dirty: bool = False
     """True for an NTFS that is marked for a check."""
+    name: str | None = None
+    """Of a logical volume: its group and its own, `vg0/root`; its `number` is 0."""
 
 
 @dataclass(frozen=True, slots=True)

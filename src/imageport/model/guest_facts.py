@@ -160,7 +160,7 @@ class LinuxInterface:
 
     name: str
     manager: str
-    """`ifupdown`, `networkd`, `netplan`, `networkmanager` or `ifcfg`."""
+    """`ifupdown`, `networkd`, `netplan`, `networkmanager`, `wicked` or `ifcfg`."""
     method: str
     """`dhcp`, `static` or `other`."""
     addresses: tuple[str, ...]
@@ -189,3 +189,9 @@ class LinuxFacts:
     """Text of the boot and network files that fix-ups edit, by path in the guest."""
     paths: tuple[str, ...] = ()
     """Of the paths that fix-ups create or remove: those that exist."""
+    boot_loader: str | None = None
+    """`grub`, `grub-bls` (its menu entries are files) or `systemd-boot`."""
+    package_manager: str | None = None
+    """`dpkg` or `rpm`."""
+    selinux: str | None = None
+    """`enforcing`, `permissive`, `disabled`, or None without SELinux."""

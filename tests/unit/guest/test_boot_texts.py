@@ -65,3 +65,33 @@ def test_needed_modules_cover_controllers_and_nics() -> None:
     for profile in PROFILES.values():
         names = needed_modules(profile)
         assert len(names) == len(set(names)) >= len(profile.controllers)
+
+
+ENTRY = "title A\noptions root=/dev/sda3 ro $tuned_params\nlinux /vmlinuz\n"
+
+
+def test_options_of_an_entry() -> None:
+    edited = grub.with_entry_words(ENTRY, lambda w: (*w, "x"), lambda w: (*w, "y"))
+    assert edited == "title A\noptions root=/dev/sda3 ro $tuned_params x\nlinux /vmlinuz\n"
+    named = ENTRY.replace("root=/dev/sda3 ro", "$kernelopts")
+    cleaned = grub.with_entry_words(named, lambda w: (*w, "x"), tuple)
+    assert cleaned == named, "its words are in the environment block"
+
+
+def test_environment_block_keeps_its_size() -> None:
+    text = "# GRUB Environment Block\nsaved_entry=a\nkernelopts=root=/dev/sda3 ro \n"
+    block = text.ljust(1024, "#")
+    edited = grub.with_environment_words(block, lambda w: (*w, "x"))
+    assert len(edited) == 1024
+    assert edited.rstrip("#") == text.replace("ro ", "ro x")
+    assert grub.with_environment_words(block, tuple).rstrip("#") == text.replace("ro ", "ro")
+    assert grub.with_environment_words(block, lambda w: (*w, "x" * 1024)) == block
+    other = "# GRUB Environment Block\nnext_entry=\n".ljust(1024, "#")
+    assert grub.with_environment_words(other, lambda w: (*w, "x")) == other
+
+
+def test_what_red_hat_falls_back_to() -> None:
+    text = '  set kernelopts="root=/dev/sda3 ro "\nblscfg\n'
+    assert grub.with_kernel_words(text, lambda w: (*w, "x")) == (
+        '  set kernelopts="root=/dev/sda3 ro x"\nblscfg\n'
+    )

@@ -28,8 +28,8 @@ def test_report_of_a_boot_that_was_cut_short() -> None:
     assert not parse("fact kernel 6.1\nstep 10 a 0\ncompl").complete
 
 
-def test_linux_runner(tmp_path: Path) -> None:
-    """The script itself, run by a shell against folders of its own instead of the system's."""
+def linux_runner(tmp_path: Path) -> Path:
+    """The script itself, against folders of its own instead of the system's."""
     text = linux.RUN_TEXT
     places = {
         linux.FOLDER: tmp_path / "lib",
@@ -43,21 +43,35 @@ def test_linux_runner(tmp_path: Path) -> None:
     for old, new in sorted(places.items(), key=lambda pair: -len(pair[0])):
         text = text.replace(old, str(new))
     text = text.replace("systemctl --no-block reboot || reboot -f", f"echo reboot > {tmp_path}/end")
-    text = text.replace("\nsync\n", "\n")
+    text = text.replace("    sync\n", "")
     text = text.replace("PATH=/usr/sbin:/usr/bin", f"PATH={tmp_path}/bin:/usr/sbin:/usr/bin")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/ip").write_text("#!/bin/sh\necho '2: eth0 inet 10.1.2.3/24 brd x'\n")
     (tmp_path / "bin/ip").chmod(0o755)
     steps = tmp_path / "lib/first-boot/steps"
     steps.mkdir(parents=True)
-    (steps / "20-fails").write_text("echo why; exit 3\n")
-    (steps / "10-works").write_text(f"touch {tmp_path}/worked\n")
     for name in ("unit", "link", "console", "tty1", "ttyS0"):
         (tmp_path / name).touch()
     script = tmp_path / "lib/first-boot/run"
     script.write_text(text)
+    return script
+
+
+def restarted(script: Path) -> str:
+    """What the report says when the script ran, to the restart that it asks for."""
+    end = script.parents[2] / "end"
+    end.unlink(missing_ok=True)
     subprocess.run(["sh", script], check=True, capture_output=True, timeout=60)
-    report = parse((tmp_path / "var/report").read_text())
+    assert end.exists()
+    return (script.parents[2] / "var/report").read_text()
+
+
+def test_linux_runner(tmp_path: Path) -> None:
+    script = linux_runner(tmp_path)
+    steps = script.parent / "steps"
+    (steps / "20-fails").write_text("echo why; exit 3\n")
+    (steps / "10-works").write_text(f"touch {tmp_path}/worked\n")
+    report = parse(restarted(script))
     assert report.complete
     assert [(s.number, s.name, s.exit_code) for s in report.steps] == [
         (10, "works", 0),
@@ -67,10 +81,36 @@ def test_linux_runner(tmp_path: Path) -> None:
     assert (tmp_path / "worked").exists()
     assert not (tmp_path / "lib").exists()
     assert not (tmp_path / "unit").exists()
-    assert (tmp_path / "end").exists()
     said = (tmp_path / "console").read_text()
     assert "imageport first-boot: step 20 fails failed with 3: why" in said
     assert said.rstrip().endswith("complete, rebooting")
+
+
+def test_linux_runner_goes_on_after_a_restart_that_a_step_asks_for(tmp_path: Path) -> None:
+    script = linux_runner(tmp_path)
+    steps = script.parent / "steps"
+    (steps / "10-once").write_text(f"echo x >> {tmp_path}/once\n")
+    again = f"[ -f {tmp_path}/seen ] && exit 0; touch {tmp_path}/seen; exit {linux.AGAIN}\n"
+    (steps / "20-again").write_text(again)
+    (steps / "30-last").write_text(f"touch {tmp_path}/last\n")
+    first = parse(restarted(script))
+    assert not first.complete
+    assert [step.name for step in first.steps] == ["once"]
+    assert not (tmp_path / "last").exists()
+    report = parse(restarted(script))
+    assert report.complete
+    assert [(s.name, s.exit_code) for s in report.steps] == [("once", 0), ("again", 0), ("last", 0)]
+    assert report.facts["boots"] == "2"
+    assert (tmp_path / "once").read_text() == "x\n"
+    assert not script.parent.exists()
+
+
+def test_linux_runner_ends_a_step_that_asks_for_ever(tmp_path: Path) -> None:
+    script = linux_runner(tmp_path)
+    (script.parent / "steps/10-again").write_text(f"exit {linux.AGAIN}\n")
+    reports = [parse(restarted(script)) for _ in range(linux.BOOTS)]
+    assert [report.complete for report in reports] == [False] * (linux.BOOTS - 1) + [True]
+    assert [step.exit_code for step in reports[-1].steps] == [linux.AGAIN]
 
 
 def test_windows_runner_is_ascii_with_crlf() -> None:

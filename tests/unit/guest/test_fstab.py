@@ -75,3 +75,29 @@ def test_foreign_and_volume_of() -> None:
     assert fstab.volume_of("/dev/disk/by-uuid/root", volumes) is volumes[1]
     assert fstab.volume_of('LABEL="esp"', volumes) is volumes[0]
     assert fstab.volume_of("/dev/sdb3", volumes, "/dev/sda3") is None
+
+
+def test_logical_volumes_have_the_same_names_everywhere() -> None:
+    root = Volume("/dev/mapper/a--b-root", 0, 0, 1, "xfs", uuid="r", name="a-b/root")
+    for source in ("/dev/mapper/a--b-root", "/dev/a-b/root", "UUID=r", "/dev/disk/by-uuid/r"):
+        assert fstab.volume_of(source, (root,)) is root
+    assert fstab.volume_of("/dev/a-b/other", (root,)) is None
+    assert fstab.volume_of("/dev/sda1", (root,), "/dev/sda1") is None
+    text = "/dev/mapper/a--b-root / xfs defaults 0 0\n/dev/a-b/x /x xfs defaults 0 0\n"
+    assert fstab.stable(text, DEVICES) == text
+    assert [entry.source for entry in fstab.foreign(text, (root,))] == ["/dev/a-b/x"]
+
+
+def test_swap_is_put_aside_and_comes_back() -> None:
+    text = "UUID=r / xfs defaults 0 0\n/swapfile none swap sw 0 0\n# swap\nUUID=s swap swap x 0 0\n"
+    without = fstab.with_swap(text, wanted=False)
+    assert [entry.kind for entry in fstab.parse(without)] == ["xfs"]
+    assert fstab.with_swap(without, wanted=False) == without
+    assert fstab.with_swap(without, wanted=True) == text
+
+
+def test_crypttab() -> None:
+    text = "# name /dev/sda3\ndata /dev/sda3 none luks\nmore  /dev/sdb1  /key\nlast\n"
+    assert fstab.stable_crypttab(text, DEVICES, "/dev/sda1") == (
+        "# name /dev/sda3\ndata UUID=root none luks\nmore  /dev/sdb1  /key\nlast\n"
+    )

@@ -41,11 +41,14 @@ IFUPDOWN = (
         ("networkmanager", "[connection]\ntype=ethernet\n", [("*", "dhcp", ())]),
         ("ifcfg", IFCFG, [("eth0", "static", ("10.1.2.3",))]),
         ("ifcfg", "NAME=x\nBOOTPROTO=dhcp\n", [("x", "dhcp", ())]),
+        ("wicked", "BOOTPROTO='static'\nIPADDR='10.1.2.3/24'\nNAME='A card'\n",
+         [("x", "static", ("10.1.2.3/24",))]),
+        ("wicked", "BOOTPROTO='dhcp'\n", [("x", "dhcp", ())]),
         ("ifupdown", IFUPDOWN, [
             ("ens192", "static", ("10.1.2.3/24",)), ("ens192", "other", ()), ("eth1", "dhcp", ()),
         ]),
     ],
 )  # fmt: skip
 def test_layouts(manager: str, text: str, expected: list[tuple[str, str, tuple[str, ...]]]) -> None:
-    found = interfaces(manager, "/etc/x", text)
+    found = interfaces(manager, "/etc/ifcfg-x", text)
     assert [(each.name, each.method, each.addresses) for each in found] == expected

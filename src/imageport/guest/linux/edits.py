@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imageport.guest.fixup import Task
 from imageport.guest.guest import Guest
+from imageport.guest.linux import runner, selinux
 from imageport.guest.paths import inside
 from imageport.guest.session import Session
 from imageport.model.guest import Change, Check
@@ -15,12 +16,15 @@ from imageport.model.guest import Change, Check
 
 @dataclass(frozen=True, slots=True)
 class WriteText:
-    """The file `path` holds `text` and has the permissions `mode`."""
+    """The file `path` holds `text` and has the permissions `mode`.
+
+    With None the file keeps those it has, and is the one that links at `path` lead to.
+    """
 
     path: str
     text: str
     what: str
-    mode: int = 0o644
+    mode: int | None = 0o644
 
     def change(self, task: Task, fixup: str) -> Change | None:
         """None when the inspection saw the same text."""
@@ -34,28 +38,33 @@ class WriteText:
 
     def apply(self, session: Session) -> None:
         """Write the file beside itself and rename it into place."""
-        place = _entry(session.guest, self.path)
-        if self._holds(place):
+        place = self._place(session.guest)
+        if self._holds(place) and selinux.is_labelled(place):
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
+        selinux.make_folder(place.parent)
+        mode = place.stat().st_mode & 0o7777 if self.mode is None else self.mode
+        label = selinux.fitting(place)
         written = place.with_name(f".{place.name}.imageport")
         written.write_text(self.text, errors="surrogateescape")
-        written.chmod(self.mode)
+        written.chmod(mode)
+        selinux.set_label(written, label)
         written.replace(place)
 
     def check(self, session: Session, fixup: str) -> Check:
-        """True when text and permissions are as written."""
-        place = _entry(session.guest, self.path)
-        holds = self._holds(place)
-        return Check(
-            fixup, self.what, holds, f"{self.path}: {'as written' if holds else 'differs'}"
-        )
+        """True when text, permissions and label are as written."""
+        place = self._place(session.guest)
+        holds, labelled = self._holds(place), selinux.is_labelled(place)
+        seen = "differs" if not holds else "as written" if labelled else "has no SELinux label"
+        return Check(fixup, self.what, holds and labelled, f"{self.path}: {seen}")
+
+    def _place(self, guest: Guest) -> Path:
+        return inside(guest.root, self.path) if self.mode is None else _entry(guest, self.path)
 
     def _holds(self, place: Path) -> bool:
         return (
             place.is_file()
             and not place.is_symlink()
-            and place.stat().st_mode & 0o7777 == self.mode
+            and (self.mode is None or place.stat().st_mode & 0o7777 == self.mode)
             and place.read_text(errors="surrogateescape") == self.text
         )
 
@@ -79,9 +88,10 @@ class Link:
         place = _entry(session.guest, self.path)
         if self._holds(place):
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
+        selinux.make_folder(place.parent)
         place.unlink(missing_ok=True)
         place.symlink_to(self.target)
+        selinux.set_label(place, selinux.label_of(place.parent))
 
     def check(self, session: Session, fixup: str) -> Check:
         """True when the link is there and points at its target."""
@@ -116,6 +126,34 @@ class RemovePath:
         place = _entry(session.guest, self.path)
         there = place.exists() or place.is_symlink()
         return Check(fixup, self.what, not there, f"{self.path}: {'there' if there else 'gone'}")
+
+
+@dataclass(frozen=True, slots=True)
+class UntilFirstBoot:
+    """The file `path` holds `text` until the first boot, whose steps remove it."""
+
+    path: str
+    text: str
+    what: str
+
+    def change(self, task: Task, fixup: str) -> Change | None:
+        """As for a file that stays."""
+        return self._file().change(task, fixup)
+
+    def apply(self, session: Session) -> None:
+        """Write it."""
+        self._file().apply(session)
+
+    def check(self, session: Session, fixup: str) -> Check:
+        """There as long as the runner waits, gone with it."""
+        waiting = session.guest.find(runner.RUN) is not None
+        if waiting:
+            return self._file().check(session, fixup)
+        there = session.guest.find(self.path) is not None
+        return Check(fixup, self.what, not there, f"{self.path}: {'left' if there else 'gone'}")
+
+    def _file(self) -> WriteText:
+        return WriteText(self.path, self.text, self.what)
 
 
 def _entry(guest: Guest, path: str) -> Path:

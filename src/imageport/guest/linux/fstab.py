@@ -75,10 +75,15 @@ def volume_of(source: str, volumes: Sequence[Volume], root: str = "") -> Volume 
         "LABEL": lambda v: v.label,
         "PARTUUID": lambda v: v.partition_uuid,
     }
-    if source.startswith("/dev/disk/by-uuid/"):
-        name, wanted = "UUID", source.rpartition("/")[2].casefold()
+    if source.startswith("/dev/disk/by-"):
+        kind, _, link = source.removeprefix("/dev/disk/by-").partition("/")
+        name, wanted = kind.upper(), link.casefold()
     if name in by_tag:
         return next((v for v in volumes if (by_tag[name](v) or "").casefold() == wanted), None)
+    for volume in volumes:
+        # A logical volume has the same names in every machine.
+        if volume.name and source in (volume.device, f"/dev/{volume.name}"):
+            return volume
     number = partition_number(source, root)
     return next((v for v in volumes if v.number == number), None) if number else None
 
@@ -101,6 +106,37 @@ def stable(text: str, devices: Mapping[str, str]) -> str:
             lines[entry.line] = lines[entry.line].replace(entry.source, name, 1)
         elif not {"nofail", "noauto"} & set(entry.options):
             lines[entry.line] = _with_option(lines[entry.line], entry, "nofail")
+    return "".join(lines)
+
+
+_SWAP_OFF: Final = "#imageport-no-swap# "
+
+
+def with_swap(text: str, *, wanted: bool) -> str:
+    """`text` with its swap as a master has it, or (not `wanted`) with each such line put aside.
+
+    Lines that an earlier preparation put aside come back first.
+    """
+    restored = text.replace(_SWAP_OFF, "")
+    if wanted:
+        return restored
+    lines = restored.splitlines(keepends=True)
+    for entry in parse(restored):
+        if entry.kind == "swap":
+            lines[entry.line] = _SWAP_OFF + lines[entry.line]
+    return "".join(lines)
+
+
+def stable_crypttab(text: str, devices: Mapping[str, str], root: str) -> str:
+    """crypttab(5) with kernel names of this disk's partitions replaced; as for `stable`."""
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        fields = line.split()
+        if len(fields) < 2 or fields[0].startswith("#"):
+            continue
+        name = devices.get(str(partition_number(fields[1], root)))
+        if name:
+            lines[number] = line.replace(fields[1], name, 1)
     return "".join(lines)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from imageport.guest.errors import UnreadableInitramfsError
-from imageport.guest.linux import cpio
+from imageport.guest.linux import cpio, selinux
 from imageport.guest.linux.modules import module_name
 
 _CHUNK: Final = 1 << 20
@@ -99,6 +99,7 @@ def append(path: Path, archive: bytes) -> None:
             new.write(b"\0" * (-status.st_size % 4) + archive)
             new.flush()
             os.fchmod(new.fileno(), status.st_mode & 0o7777)
+            selinux.set_label(written, selinux.label_of(path))
             os.fsync(new.fileno())
         written.replace(path)
     finally:

@@ -18,7 +18,7 @@ from imageport.model.guest_facts import LinuxFacts, LinuxInterface, LinuxKernel
 
 _INITRAMFS_NAMES: Final = ("initrd.img-{}", "initramfs-{}.img", "initrd-{}", "initrd-{}.img")
 _INITRAMFS_TOOLS: Final = {
-    "initramfs-tools": "usr/sbin/update-initramfs",
+    "initramfs-tools": "usr/sbin/mkinitramfs",
     "dracut": "usr/bin/dracut",
     "mkinitcpio": "usr/bin/mkinitcpio",
 }
@@ -27,8 +27,14 @@ _MANAGER_EVIDENCE: Final = {
     "networkmanager": "usr/sbin/NetworkManager",
     "networkd": "etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
     "ifupdown": "usr/sbin/ifup",
+    "wicked": "usr/sbin/wicked",
     "ifcfg": "etc/sysconfig/network-scripts",
 }
+_PACKAGE_DATABASES: Final = {
+    "dpkg": ("var/lib/dpkg/status",),
+    "rpm": ("usr/lib/sysimage/rpm", "var/lib/rpm"),
+}
+_GRUB: Final = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 _ELF_MACHINES: Final = {0x3E: "x86_64", 0xB7: "aarch64", 0x03: "i386"}
 _MAX_TEXT: Final = 1 << 20
 """Bytes; a configuration file beyond that is none that a fix-up edits."""
@@ -78,7 +84,8 @@ def architecture(guest: Guest) -> str:
 def facts(guest: Guest, watched: Sequence[str]) -> LinuxFacts:
     """Everything that fix-ups need; `watched` are the paths whose text or presence they ask for."""
     identity = release(guest)
-    texts = {path: text_of(guest, path) for path in watched}
+    paths = tuple(dict.fromkeys(_expanded(guest, watched)))
+    texts = {path: text_of(guest, path) for path in paths}
     found = tuple(_interfaces(guest))
     return LinuxFacts(
         distribution=identity.get("ID", "linux"),
@@ -90,10 +97,45 @@ def facts(guest: Guest, watched: Sequence[str]) -> LinuxFacts:
         network_manager=_manager(guest, found),
         interfaces=found,
         packages=tuple(sorted(_packages(guest))),
-        devices={str(v.number): f"UUID={v.uuid}" for v in guest.volumes if v.uuid},
+        devices={str(v.number): f"UUID={v.uuid}" for v in guest.volumes if v.uuid and not v.name},
         files={path: text for path, text in texts.items() if text is not None},
-        paths=tuple(path for path in watched if _exists(guest, path)),
+        paths=tuple(path for path in paths if _exists(guest, path)),
+        boot_loader=_boot_loader(guest),
+        package_manager=next(
+            (
+                name
+                for name, places in _PACKAGE_DATABASES.items()
+                if any(guest.find(place) for place in places)
+            ),
+            None,
+        ),
+        selinux=_selinux(guest),
     )
+
+
+def _expanded(guest: Guest, watched: Sequence[str]) -> Iterator[str]:
+    """`watched` with patterns replaced by what they match."""
+    for path in watched:
+        if "*" not in path:
+            yield path
+            continue
+        folder, _, pattern = path.rpartition("/")
+        place = guest.find(folder)
+        for found in sorted(place.glob(pattern)) if place else ():
+            yield f"{folder}/{found.name}"
+
+
+def _boot_loader(guest: Guest) -> str | None:
+    texts = [text for text in (text_of(guest, path) for path in _GRUB) if text is not None]
+    if texts:
+        return "grub-bls" if any("blscfg" in text for text in texts) else "grub"
+    return "systemd-boot" if guest.find_esp("EFI/systemd/systemd-bootx64.efi") else None
+
+
+def _selinux(guest: Guest) -> str | None:
+    """The mode that the guest will start in (selinux_config(5))."""
+    text = text_of(guest, "/etc/selinux/config")
+    return dict(_assignments(text)).get("SELINUX") if text is not None else None
 
 
 def _exists(guest: Guest, path: str) -> bool:

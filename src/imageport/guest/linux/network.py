@@ -1,5 +1,6 @@
 """How a Linux guest configures its network: the layouts of ifupdown, netplan, systemd-networkd,
-NetworkManager and ifcfg, read as far as a migration needs (interface, DHCP or static, addresses).
+NetworkManager, wicked and ifcfg, read as far as a migration needs (interface, DHCP or static,
+addresses).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ PATTERNS: Final[dict[str, tuple[str, ...]]] = {
     "networkmanager": ("etc/NetworkManager/system-connections/*",),
     "networkd": ("etc/systemd/network/*.network",),
     "ifupdown": ("etc/network/interfaces", "etc/network/interfaces.d/*"),
-    "ifcfg": ("etc/sysconfig/network-scripts/ifcfg-*", "etc/sysconfig/network/ifcfg-*"),
+    "wicked": ("etc/sysconfig/network/ifcfg-*",),
+    "ifcfg": ("etc/sysconfig/network-scripts/ifcfg-*",),
 }
 """Where each manager keeps its configuration, most deciding manager first."""
 
@@ -24,7 +26,9 @@ PATTERNS: Final[dict[str, tuple[str, ...]]] = {
 def interfaces(manager: str, source: str, text: str) -> tuple[LinuxInterface, ...]:
     """The interfaces that the configuration file `source` of `manager` sets up, but loopback."""
     found = (
-        LinuxInterface(name, manager, method, tuple(addresses), source)
+        LinuxInterface(
+            name or source.rpartition("ifcfg-")[2], manager, method, tuple(addresses), source
+        )
         for name, method, addresses in _PARSERS[manager](text)
     )
     return tuple(each for each in found if each.name != "lo")
@@ -133,10 +137,17 @@ def _ifcfg(text: str) -> _Found:
     yield name, method, addresses
 
 
+def _wicked(text: str) -> _Found:
+    """SUSE's NAME is a description: the interface's own name is the file's."""
+    for _, method, addresses in _ifcfg(text):
+        yield "", method, addresses
+
+
 _PARSERS: Final[dict[str, Callable[[str], _Found]]] = {
     "ifupdown": _ifupdown,
     "netplan": _netplan,
     "networkd": _networkd,
     "networkmanager": _networkmanager,
+    "wicked": _wicked,
     "ifcfg": _ifcfg,
 }

@@ -13,6 +13,11 @@ UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
 UNIT_LINK: Final = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
 REPORT: Final = "/var/lib/imageport/first-boot.report"
 
+AGAIN: Final = 249
+"""What a step exits with to be run again after a restart."""
+BOOTS: Final = 4
+"""A step that asks for ever is ended by the last of so many boots."""
+
 UNIT_TEXT: Final = f"""\
 [Unit]
 Description=First boot of an image prepared by imageport
@@ -33,6 +38,7 @@ WantedBy=multi-user.target
 RUN_TEXT: Final = f"""\
 #!/bin/sh
 # Runs the numbered steps once, writes what happened into the report, removes itself and reboots.
+# A step that exits with {AGAIN} is run again after a restart, and those behind it after that.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 here={RUN_FOLDER}
@@ -49,6 +55,12 @@ say() {{
     done
 }}
 
+restart() {{
+    sync
+    systemctl --no-block reboot || reboot -f
+    exit 0
+}}
+
 address() {{
     for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
         found=$(ip -4 -o addr show scope global 2>/dev/null | awk '{{print $4; exit}}')
@@ -61,8 +73,15 @@ address() {{
 }}
 
 boot_driver() {{
+    # A btrfs is followed by its subvolume in brackets; a logical volume's name is a link.
     device=$(findmnt -n -o SOURCE / 2>/dev/null)
+    device=$(readlink -f "${{device%%\\[*}}")
     path=$(readlink -f "/sys/class/block/${{device##*/}}" 2>/dev/null)
+    while [ -d "$path/slaves" ]; do
+        below=$(ls "$path/slaves" | head -n 1)
+        [ -n "$below" ] || break
+        path=$(readlink -f "/sys/class/block/$below")
+    done
     driver=
     while [ -n "$path" ] && [ "$path" != / ] && [ "$path" != /sys ]; do
         if [ -e "$path/driver" ]; then
@@ -79,9 +98,12 @@ boot_driver() {{
 }}
 
 mkdir -p "${{report%/*}}"
-: > "$report"
+boots=$(( $(cat "$here/boots" 2>/dev/null || echo 0) + 1 ))
+echo "$boots" > "$here/boots"
+[ "$boots" -eq 1 ] && : > "$report"
 say "started"
 {{
+    echo "fact boots $boots"
     echo "fact kernel $(uname -r)"
     echo "fact root $(findmnt -n -o SOURCE / 2>/dev/null)"
     echo "fact boot-driver $(boot_driver)"
@@ -96,10 +118,16 @@ for step in "$here"/steps/[0-9]*-*; do
     say "step $number $name"
     sh "$step" > /run/imageport-step.log 2>&1
     status=$?
+    if [ "$status" -eq {AGAIN} ] && [ "$boots" -lt {BOOTS} ]; then
+        say "step $number $name asks for a restart"
+        restart
+    fi
     if [ "$status" -ne 0 ]; then
         say "step $number $name failed with $status: $(tail -n 1 /run/imageport-step.log)"
     fi
+    # Said before it is forgotten: a step cut short in between is run twice, never left out.
     echo "step $number $name $status" >> "$report"
+    rm -f "$step"
 done
 
 echo "fact uptime $(cut -d ' ' -f 1 /proc/uptime)" >> "$report"
@@ -107,9 +135,8 @@ rm -f {UNIT_LINK} {UNIT_FILE}
 rm -rf {RUN_FOLDER}
 rmdir {FOLDER} 2>/dev/null
 echo complete >> "$report"
-sync
 say "complete, rebooting"
-systemctl --no-block reboot || reboot -f
+restart
 """
 
 

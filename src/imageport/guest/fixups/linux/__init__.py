@@ -4,6 +4,9 @@ from imageport.guest.fixups.linux import (
     boot_loader as boot_loader,
 )
 from imageport.guest.fixups.linux import (
+    cloud_init as cloud_init,
+)
+from imageport.guest.fixups.linux import (
     fallback_loader as fallback_loader,
 )
 from imageport.guest.fixups.linux import (
@@ -20,6 +23,9 @@ from imageport.guest.fixups.linux import (
 )
 from imageport.guest.fixups.linux import (
     initramfs as initramfs,
+)
+from imageport.guest.fixups.linux import (
+    labels as labels,
 )
 from imageport.guest.fixups.linux import (
     network as network,

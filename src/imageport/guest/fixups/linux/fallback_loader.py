@@ -13,10 +13,18 @@ from imageport.model.target import Firmware
 FALLBACK = "EFI/BOOT/BOOTX64.EFI"
 
 
+_SHIMS = {"shimx64.efi": "grubx64.efi", "shim.efi": "grub.efi"}
+"""What each distribution's shim starts from its own folder: SUSE has names of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Loader:
+    """Files of one folder: shim (or None) and GRUB, and its configuration beside them."""
+
     folder: str
-    shim: bool
+    shim: str | None
+    grub: str
+    configured: bool
 
 
 class FallbackLoader(FixUp):
@@ -44,17 +52,27 @@ class FallbackLoader(FixUp):
         )
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
-        """shim starts grubx64.efi beside it; GRUB alone starts by itself."""
+        """shim starts GRUB beside it; GRUB alone starts by itself.
+
+        Debian's and Red Hat's GRUB have their own folder's name built in, SUSE's reads the
+        configuration beside it.
+        """
         loader = _loader(task)
         if loader is None:
             return ()
-        grub = f"{loader.folder}/grubx64.efi"
-        if not loader.shim:
+        grub = f"{loader.folder}/{loader.grub}"
+        if loader.shim is None:
             return (CopyOnEsp(grub, FALLBACK, "loader for machines that never saw this disk"),)
-        return (
-            CopyOnEsp(f"{loader.folder}/shimx64.efi", FALLBACK, "signed loader (shim) as fallback"),
-            CopyOnEsp(grub, "EFI/BOOT/grubx64.efi", "GRUB beside shim"),
-        )
+        edits = [
+            CopyOnEsp(
+                f"{loader.folder}/{loader.shim}", FALLBACK, "signed loader (shim) as fallback"
+            ),
+            CopyOnEsp(grub, f"EFI/BOOT/{loader.grub}", "GRUB beside shim"),
+        ]
+        if loader.configured and loader.grub == "grub.efi":
+            beside = f"{loader.folder}/grub.cfg"
+            edits.append(CopyOnEsp(beside, "EFI/BOOT/grub.cfg", "GRUB's configuration beside it"))
+        return tuple(edits)
 
 
 def _has(task: Task, path: str) -> bool:
@@ -64,6 +82,9 @@ def _has(task: Task, path: str) -> bool:
 def _loader(task: Task) -> _Loader | None:
     for file in task.inspection.esp_files:
         folder, _, name = file.path.rpartition("/")
-        if name.casefold() == "grubx64.efi" and folder.casefold() != "efi/boot":
-            return _Loader(folder, _has(task, f"{folder}/shimx64.efi"))
+        if name.casefold() not in _SHIMS.values() or folder.casefold() == "efi/boot":
+            continue
+        shims = (each for each, grub in _SHIMS.items() if grub == name.casefold())
+        shim = next((each for each in shims if _has(task, f"{folder}/{each}")), None)
+        return _Loader(folder, shim, name, _has(task, f"{folder}/grub.cfg"))
     return None

@@ -11,10 +11,10 @@ _MACHINE_ID = """\
 if [ -f /var/lib/dbus/machine-id ] && [ ! -L /var/lib/dbus/machine-id ]; then
     rm -f /var/lib/dbus/machine-id
 fi
-rm -f /var/lib/systemd/random-seed /var/lib/dhcp/*.leases /var/lib/NetworkManager/*.lease
+rm -f /var/lib/systemd/random-seed /var/lib/dhcp/*.leases /var/lib/dhclient/*.lease*
+rm -f /var/lib/NetworkManager/*.lease /var/lib/NetworkManager/secret_key /var/lib/wicked/*.xml
 """
 _HOST_KEYS = "rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub\n"
-_CLOUD_INIT = "cloud-init clean --logs --seed\n"
 _KEYGEN = "/etc/systemd/system/ssh.service.d/imageport.conf"
 _KEYGEN_TEXT = """\
 # Written by imageport: a machine made from this image makes its own host keys.
@@ -26,7 +26,7 @@ ExecStartPre=/usr/sbin/sshd -t
 
 
 class Identity(FixUp):
-    """machine-id, SSH host keys and cloud-init's memory; sshd gets keys of its own."""
+    """machine-id, SSH host keys and leases; sshd makes keys of its own."""
 
     name = "identity"
     family = OsFamily.LINUX
@@ -34,7 +34,10 @@ class Identity(FixUp):
     watches = (_KEYGEN, "/etc/ssh/sshd_config")
 
     def edits(self, task: Task) -> tuple[Edit, ...]:
-        """Debian's sshd makes host keys at installation only: let it make missing ones."""
+        """Debian's sshd makes host keys at installation only: let it make missing ones.
+
+        Red Hat's and SUSE's do so by themselves.
+        """
         if "openssh-server" not in task.linux.packages:
             return ()
         return (WriteText(_KEYGEN, _KEYGEN_TEXT, "missing SSH host keys are made at start"),)
@@ -44,6 +47,4 @@ class Identity(FixUp):
         steps = [Step("machine-id", _MACHINE_ID)]
         if "/etc/ssh/sshd_config" in task.linux.paths:
             steps.append(Step("ssh-host-keys", _HOST_KEYS))
-        if any(product.name == "cloud-init" for product in task.inspection.products):
-            steps.append(Step("cloud-init", _CLOUD_INIT))
         return tuple(steps)

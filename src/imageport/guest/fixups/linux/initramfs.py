@@ -7,6 +7,7 @@ from typing import Final
 
 from imageport.guest.fixup import Edit, FixUp, Task
 from imageport.guest.linux import initramfs as archive
+from imageport.guest.linux import selinux
 from imageport.guest.linux.edits import WriteText
 from imageport.guest.linux.needs import CONTROLLER_MODULES, NIC_MODULES, needed_modules
 from imageport.guest.linux.overlay import add_modules
@@ -20,17 +21,14 @@ _MODULES_FILE: Final = "/etc/initramfs-tools/modules"
 _DRACUT_FILE: Final = "/etc/dracut.conf.d/imageport.conf"
 _BEGIN: Final = "# imageport: drivers of the platform this image was prepared for"
 _END: Final = "# imageport: end"
-_REBUILD: Final = {
-    "initramfs-tools": ("update-initramfs", "-u", "-k"),
-    "dracut": ("dracut", "--force", "--no-hostonly", "--kver"),
-}
 
 
 class Initramfs(FixUp):
     """Adds missing drivers to each kernel's initramfs, and to the configuration of later ones.
 
-    They are added as an archive behind the existing one; only where its compression has no end of
-    its own (lz4) is the initramfs rebuilt by the guest's tool.
+    They are added as an archive behind the existing one, which is the same for dracut's: both
+    tools' initramfs load drivers through udev, by the hardware's alias in the modules' index. Only
+    where the compression has no end of its own (lz4) is it rebuilt by the guest's tool.
     """
 
     name = "initramfs"
@@ -91,9 +89,18 @@ class Initramfs(FixUp):
                 add_modules(image, folder, missing)
 
     def _rebuild(self, session: Session, task: Task, kernel: LinuxKernel) -> None:
-        command = _REBUILD.get(task.linux.initramfs_tool or "")
-        if command:
-            session.chroot.run([*command, kernel.version])
+        image = kernel.initramfs or ""
+        commands = {
+            "initramfs-tools": ["update-initramfs", "-u", "-k", kernel.version],
+            # Without its path, dracut would choose one by the rules of this machine's boot loader.
+            "dracut": ["dracut", "--force", "--no-hostonly", image, kernel.version],
+        }
+        command = commands.get(task.linux.initramfs_tool or "")
+        place = session.guest.find(image)
+        if command and place:
+            label = selinux.label_of(place)
+            session.chroot.run(command)
+            selinux.set_label(place, label)
 
     def verify(self, session: Session, task: Task) -> tuple[Check, ...]:
         """List each initramfs and look for the drivers."""
