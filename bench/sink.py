@@ -30,18 +30,21 @@ def sink(
     headers: Mapping[str, str],
     *,
     not_created: tuple[bytes, ...] = (),
+    bodies: Mapping[bytes, bytes] | None = None,
     processes: int = PROCESSES,
 ) -> Iterator[int]:
     """Run it until the end of the block, and give its port; `headers` are in every answer.
 
-    Requests whose first line has one of `not_created` in it are answered 200 instead of 201.
+    Requests whose first line has one of `not_created` in it are answered 200 instead of 201; those
+    with a key of `bodies` in it get its value as the body.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         children = [
-            _fork(listener, context, partial(_answer, extra, not_created)) for _ in range(processes)
+            _fork(listener, context, partial(_answer, extra, not_created, bodies or {}))
+            for _ in range(processes)
         ]
         try:
             yield listener.getsockname()[1]
@@ -80,7 +83,12 @@ def _head(peer: ssl.SSLSocket) -> bytes:
 
 
 def _answer(
-    extra: str, not_created: tuple[bytes, ...], peer: ssl.SSLSocket, head: bytes, buffer: memoryview
+    extra: str,
+    not_created: tuple[bytes, ...],
+    bodies: Mapping[bytes, bytes],
+    peer: ssl.SSLSocket,
+    head: bytes,
+    buffer: memoryview,
 ) -> None:
     start, _, begun = head.partition(b"\r\n\r\n")
     lines = start.split(b"\r\n")
@@ -100,4 +108,6 @@ def _answer(
     writes = lines[0].startswith((b"PUT", b"POST"))
     created = writes and not any(mark in lines[0] for mark in not_created)
     status = "201 Created" if created else "200 OK"
-    peer.sendall(f"HTTP/1.1 {status}\r\n{extra}Content-Length: 0\r\n\r\n".encode())
+    body = next((body for mark, body in bodies.items() if mark in lines[0]), b"")
+    answer = f"HTTP/1.1 {status}\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
+    peer.sendall(answer.encode() + body)
