@@ -11,7 +11,6 @@ import base64
 import functools
 import hashlib
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +19,11 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
+from botocore.httpsession import get_cert_path
 
+from imageport.disk.ends.ebs.blocks import Blocks
 from imageport.disk.ends.ebs.errors import SDK_ERRORS, StaleTokenError, judged
-from imageport.disk.ends.errors import DeniedError, NotFoundError, PeerChecksumError, RefusedError
+from imageport.disk.ends.errors import NotFoundError, PeerChecksumError, RefusedError
 from imageport.disk.ends.retry import PATIENCE, RetryBudget
 from imageport.disk.manifest import BLOCK
 from imageport.model.credentials import AwsKey
@@ -35,7 +36,6 @@ _TIMEOUT = 60.0
 _PAGE = 10_000
 """Blocks of one page: the most that the service gives."""
 _CORRUPTED_TRIES = 3
-_DAMAGED = re.compile("checksum|InvalidSignature", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,23 @@ class EbsApi:
         self._budget = RetryBudget(name, patience=account.patience, cancel=cancel)
         try:
             self._ebs = _client("ebs", account, account.endpoint)
-            self._ec2 = _client("ec2", account, account.ec2_endpoint)
+            trusted = Path(get_cert_path(_verify(account)))
+            self._blocks = Blocks(self._ebs, account.key, trusted, *_timeouts(account))
+        except OSError as error:
+            detail = f"no certificates can be read ({error.strerror or error})"
+            raise RefusedError(file=name, offset=0, detail=detail) from None
         except SDK_ERRORS as error:
             raise judged(error, name, 0) from None
+        self._account = account
+
+    @functools.cached_property
+    def _ec2(self) -> Any:
+        # Made when it is needed, which in most copies is late: it takes half a second.
+        return _client("ec2", self._account, self._account.ec2_endpoint)
+
+    def close(self) -> None:
+        """Close idle connections; safe to repeat."""
+        self._blocks.close()
 
     @property
     def retries(self) -> int:
@@ -92,33 +106,24 @@ class EbsApi:
         keyed = bool(answer.get("KmsKeyArn")) or answer.get("SseType", "none") != "none"
         return str(answer["SnapshotId"]), keyed or bool(request.get("Encrypted"))
 
-    def put_block(self, snapshot: str, block: int, data: bytes, leaf: bytes) -> None:
+    def put_block(self, snapshot: str, block: int, data: bytes | memoryview, leaf: bytes) -> None:
         """Store a whole block, whose SHA-256 is `leaf`.
 
         Raises `PeerChecksumError` when it does not arrive as it was sent.
         """
         checksum = base64.b64encode(leaf).decode()
-        send = functools.partial(
-            self._ebs.put_snapshot_block,
-            SnapshotId=snapshot,
-            BlockIndex=block,
-            BlockData=data,
-            DataLength=len(data),
-            Checksum=checksum,
-            ChecksumAlgorithm="SHA256",
-        )
+        send = functools.partial(self._blocks.put, snapshot, block, data, checksum)
         detail = ""
         for _ in range(_CORRUPTED_TRIES):
             try:
-                answer = self._run(send, block * BLOCK)
-            except (RefusedError, DeniedError) as error:
+                confirmed = self._run(send, block * BLOCK)
+            except RefusedError as error:
                 # The reference does not say how a block that was damaged on its way is refused.
-                # Where AWS's common runtime is installed, the SDK signs the block, too.
                 detail = str(error.data["detail"])
-                if not _DAMAGED.search(detail):
+                if "checksum" not in detail.lower():
                     raise
             else:
-                if answer.get("Checksum", checksum) == checksum:
+                if confirmed in (None, checksum):
                     return
                 detail = "the service confirms another block"
         raise PeerChecksumError(file=self.name, offset=block * BLOCK, detail=detail)
@@ -157,13 +162,7 @@ class EbsApi:
 
     def get_block(self, snapshot: str, block: int, token: str) -> bytes:
         """A block. Raises `StaleTokenError`, and `PeerChecksumError` when it arrives damaged."""
-
-        def fetch() -> tuple[bytes, str]:
-            answer = self._ebs.get_snapshot_block(
-                SnapshotId=snapshot, BlockIndex=block, BlockToken=token
-            )
-            return answer["BlockData"].read(), str(answer["Checksum"])
-
+        fetch = functools.partial(self._blocks.get, snapshot, block, token)
         for _ in range(_CORRUPTED_TRIES):
             data, checksum = self._run(fetch, block * BLOCK)
             if base64.b64encode(hashlib.sha256(data).digest()).decode() == checksum:
@@ -175,9 +174,7 @@ class EbsApi:
     def describe(self, snapshot: str) -> SnapshotState | None:
         """What state a snapshot is in; None when there is none of this name."""
         try:
-            answer = self._run(
-                functools.partial(self._ec2.describe_snapshots, SnapshotIds=[snapshot])
-            )
+            answer = self._run(lambda: self._ec2.describe_snapshots(SnapshotIds=[snapshot]))
         except NotFoundError:
             return None
         found = answer["Snapshots"][0]
@@ -191,7 +188,7 @@ class EbsApi:
     def delete(self, snapshot: str) -> None:
         """Delete a snapshot, also an unfinished one; one that is gone is no error."""
         try:
-            self._run(functools.partial(self._ec2.delete_snapshot, SnapshotId=snapshot))
+            self._run(lambda: self._ec2.delete_snapshot(SnapshotId=snapshot))
         except NotFoundError:
             return
 
@@ -232,12 +229,22 @@ def _client(service: str, account: EbsAccount, endpoint: str | None) -> Any:
         aws_session_token=account.key.session_token,
         region_name=account.region,
     )
+    read, connect = _timeouts(account)
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=WORKERS,
-        connect_timeout=min(10.0, account.patience / 2),
-        read_timeout=min(_TIMEOUT, account.patience / 2),
+        connect_timeout=connect,
+        read_timeout=read,
     )
-    # Given outright, since the SDK stumbles over an empty AWS_CA_BUNDLE.
-    verify = str(account.ca) if account.ca else os.environ.get("AWS_CA_BUNDLE") or True
+    verify = _verify(account)
     return session.client(service, endpoint_url=endpoint, config=config, verify=verify)
+
+
+def _verify(account: EbsAccount) -> str | bool:
+    # Given outright, since the SDK stumbles over an empty AWS_CA_BUNDLE.
+    return str(account.ca) if account.ca else os.environ.get("AWS_CA_BUNDLE") or True
+
+
+def _timeouts(account: EbsAccount) -> tuple[float, float]:
+    """Seconds that an answer and a connection may take."""
+    return min(_TIMEOUT, account.patience / 2), min(10.0, account.patience / 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -21,10 +23,11 @@ from imageport.disk.ends.errors import (
     UnreachableError,
 )
 from imageport.disk.ends.retry import TransientError, retry_after
+from imageport.disk.ends.wire import Broken
 
-SDK_ERRORS = (ClientError, BotoCoreError, ResponseParserError, ValueError)
-"""Everything that the SDK raises; `ValueError` is an address that is none."""
-_CONNECTION = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
+SDK_ERRORS = (ClientError, BotoCoreError, ResponseParserError, ValueError, *Broken)
+"""All that the SDK and our connections raise; `ValueError` is an address that is none."""
+_CONNECTION = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, *Broken)
 
 _THROTTLED = frozenset(
     {
@@ -71,7 +74,7 @@ def judged(error: Exception, name: str, offset: int) -> Exception:
     """
     if isinstance(error, ClientError):
         return _answered(error, name, offset)
-    if isinstance(error, SSLError) and "CERTIFICATE" in str(error):
+    if isinstance(error, SSLError | ssl.SSLError) and "CERTIFICATE" in str(error):
         detail = "its certificate is not trusted"
         return UnreachableError(file=name, seconds=0, detail=detail)
     if isinstance(error, _CONNECTION):

@@ -68,7 +68,8 @@ class EbsReader:
         return length
 
     def close(self) -> None:
-        """See `DiskReader.close`: connections end with the last request."""
+        """See `DiskReader.close`."""
+        self._api.close()
 
     def __enter__(self) -> Self:
         return self

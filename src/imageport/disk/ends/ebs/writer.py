@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from imageport.disk.base import GIB, TIB
 from imageport.disk.ends.ebs.api import WORKERS, EbsAccount, EbsApi
+from imageport.disk.ends.ebs.blocks import whole
 from imageport.disk.ends.ebs.pending import Pending, PutBlocks, forget
 from imageport.disk.ends.errors import (
     DeniedError,
@@ -114,13 +115,13 @@ class EbsWriter:
             feature = f"a write at byte {offset} of a snapshot, which has blocks of {BLOCK} bytes"
             raise UnsupportedError(file=self.name, feature=feature)
         for start in range(0, len(data), BLOCK):
-            part = _whole(data[start : start + BLOCK])
+            part = whole(data[start : start + BLOCK])
             self._put((offset + start) // BLOCK, part, hashlib.sha256(part).digest())
 
     def write_block(self, block: int, data: memoryview, leaf: bytes) -> None:
         """See `BlockWriter.write_block`."""
         if not self._blocks.holds(block, leaf):
-            self._put(block, _whole(data), leaf)
+            self._put(block, whole(data), leaf)
 
     def holds_block(self, block: int, leaf: bytes) -> bool:
         """See `BlockWriter.holds_block`."""
@@ -151,6 +152,7 @@ class EbsWriter:
         self._over = True
         self._blocks.close()
         # Its own patience, and no cancel: a cancelled copy cleans up, too.
+        self._api.close()
         patience = min(self._account.patience, _ABORT_PATIENCE)
         self._api = EbsApi(replace(self._account, patience=patience), self.name)
         # The copy's own error is what must be told; the service gives the snapshot up in time.
@@ -172,6 +174,7 @@ class EbsWriter:
     def suspend(self) -> None:
         """See `ResumableWriter.suspend`."""
         self._over = True
+        self._api.close()
         self._blocks.sync()
         self._blocks.close()
 
@@ -242,7 +245,7 @@ class EbsWriter:
             pending.save(self._state)
         self._blocks = PutBlocks(self._record, self.snapshot, self.size // BLOCK)
 
-    def _put(self, block: int, data: bytes, leaf: bytes) -> None:
+    def _put(self, block: int, data: bytes | memoryview, leaf: bytes) -> None:
         self._api.put_block(self.snapshot, block, data, leaf)
         self._blocks.add(block, leaf)
 
@@ -292,10 +295,6 @@ class EbsWriter:
 
     def _end(self) -> None:
         self._over = True
+        self._api.close()
         self._blocks.remove()
         forget(self._state)
-
-
-def _whole(data: memoryview) -> bytes:
-    """A block as the service takes it: the end of a disk is padded with zeros."""
-    return bytes(data) if len(data) == BLOCK else bytes(data).ljust(BLOCK, b"\0")

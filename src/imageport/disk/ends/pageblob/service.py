@@ -29,8 +29,8 @@ from imageport.disk.ends.errors import PeerChecksumError, UnreachableError
 from imageport.disk.ends.pageblob.address import BlobAddress, Grant, redact_logs, redacted
 from imageport.disk.ends.pageblob.checksum import Checksum
 from imageport.disk.ends.pageblob.failures import ArrivedDamagedError, Refusal
-from imageport.disk.ends.pageblob.wire import CONNECT_TIMEOUT, Answer, Broken, Wire
 from imageport.disk.ends.retry import PATIENCE, RetryBudget, TransientError
+from imageport.disk.ends.wire import CONNECT_TIMEOUT, Answer, Broken, Wire
 from imageport.model.credentials import AzureSas
 
 T = TypeVar("T")

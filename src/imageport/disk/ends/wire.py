@@ -1,7 +1,7 @@
 """Requests for data, straight from the caller's buffer to the socket and back.
 
 `http.client` copies no body and costs a third less of the processor for each request than urllib3,
-on which Microsoft's client is built.
+on which the clients of Microsoft and Amazon are built.
 """
 
 from __future__ import annotations
@@ -55,11 +55,16 @@ class Answer:
 class Wire:
     """Connections to one host, one for each request under way; through HTTPS_PROXY if set."""
 
-    def __init__(self, origin: str, ca: Path | None, timeout: float) -> None:
-        """`origin` is scheme, host and port; `timeout` is the longest silence in seconds."""
+    def __init__(
+        self, origin: str, ca: Path | None, timeout: float, connect: float = CONNECT_TIMEOUT
+    ) -> None:
+        """`origin` is scheme, host and port; `timeout` is the longest silence in seconds.
+
+        `connect` is how many seconds a connection may take.
+        """
         parts = urlsplit(origin)
         self._host, self._port = parts.hostname or "", parts.port
-        self._timeout = timeout
+        self._timeout, self._patience = timeout, connect
         self._context = None
         if parts.scheme == "https":
             self._context = ssl.create_default_context(cafile=str(ca) if ca else None)
@@ -103,14 +108,14 @@ class Wire:
     def _connect(self) -> HTTPConnection:
         connection: HTTPConnection
         if self._context is None:
-            connection = HTTPConnection(self._host, self._port, timeout=CONNECT_TIMEOUT)
+            connection = HTTPConnection(self._host, self._port, timeout=self._patience)
         elif self._proxy is None:
             connection = HTTPSConnection(
-                self._host, self._port, timeout=CONNECT_TIMEOUT, context=self._context
+                self._host, self._port, timeout=self._patience, context=self._context
             )
         else:
             host, port, permit = self._proxy
-            connection = HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._context)
+            connection = HTTPSConnection(host, port, timeout=self._patience, context=self._context)
             connection.set_tunnel(self._host, self._port or 443, permit)
         try:
             connection.connect()
