@@ -420,8 +420,8 @@ def test_killed_copy_is_resumed(serve: Serve, tmp_path: Path, size: int) -> None
         "args": {"port": case.relay.port, "size": size},
         "journal": str(journal),
     }
-    argv = [sys.executable, "-m", "tests.contract.ends.copy_child", json.dumps(job)]
-    child = subprocess.Popen(argv)
+    argv = [sys.executable, "-m", "tests.contract.ends.copy_child"]
+    child = subprocess.Popen([*argv, json.dumps(job | {"pause": 0.015})])
     record = 8 + 32
     while not (journal.exists() and journal.stat().st_size > 100 * record):
         assert child.poll() is None
@@ -431,6 +431,7 @@ def test_killed_copy_is_resumed(serve: Serve, tmp_path: Path, size: int) -> None
     finished = (journal.stat().st_size - 1 * KIB) // record * BLOCK
     before = case.relay.sent
     assert before < size
+    argv.append(json.dumps(job))
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert case.relay.sent - before < size - finished + MIB
     with open_disk(source) as reader:
