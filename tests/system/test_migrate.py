@@ -184,9 +184,9 @@ def _assert_seen(
         assert picture.width >= 640
         if windows:
             _assert_colour(picture, _BLUE if stopped else _TEAL)
-        else:
+        elif not stopped:
             # Firmware's logo is coloured. A Linux that stops says so on the serial port alone: its
-            # screen stays the boot loader's.
+            # screen stays the boot loader's, or the firmware's.
             assert not _colours(picture.convert("HSV").getchannel("S"))[1:], "text is grey"
 
 
