@@ -17,8 +17,6 @@ import ssl
 import statistics
 import sys
 import threading
-import time
-import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +24,7 @@ from typing import NamedTuple
 
 from azure.storage.blob import BlobClient
 
+from bench.measure import in_child
 from bench.sink import sink
 from imageport.disk.base import MIB
 from imageport.disk.copy import copy
@@ -131,21 +130,8 @@ class Run(NamedTuple):
 
 def timed(work: Callable[[], None]) -> Run:
     """Run `work` in a process of its own."""
-    started = time.monotonic()
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001  # said here: the process ends below
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    _, status, usage = os.wait4(child, 0)
-    assert status == 0
-    seconds, mib = time.monotonic() - started, SIZE / MIB
-    return Run(mib / seconds, mib / (usage.ru_utime + usage.ru_stime), usage.ru_maxrss / 1024)
+    run, mib = in_child(work), SIZE / MIB
+    return Run(mib / run.seconds, mib / run.cpu, run.peak)
 
 
 def main(folder: Path) -> None:
