@@ -235,6 +235,16 @@ def test_second_tables_past_the_end(tmp_path: Path) -> None:
         assert error.data["structure"] == structure
 
 
+def test_grains_beyond_the_disk_may_lie_anywhere(tmp_path: Path) -> None:
+    """The last grain table is whole: entries past the disk's end are about nothing."""
+    path = _vmdk(tmp_path)
+    expected = qemu.content(path, "vmdk")
+    for number in (SIZE // (64 * KIB), 511):
+        _patch(path, _grain_table(path) + 4 * number, "<I", 0x7FFFFFFF)
+    with open_disk(path) as reader:
+        assert qemu.read_all(reader) == expected
+
+
 def test_unused_vhdx_log_may_lie_anywhere(tmp_path: Path) -> None:
     path = _vhdx(tmp_path)
     for header in (64 * KIB, 128 * KIB):

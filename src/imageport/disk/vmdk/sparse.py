@@ -133,8 +133,10 @@ class SparseExtent:
         return self._tables.get(index, self._read_grain_table)
 
     def _read_grain_table(self, index: int) -> array[int]:
+        """Its entries about the disk: in the last table, those past the end are about nothing."""
         entries = self._header.table_entries
-        return self._table(self._directory[index], entries, f"grain table {index}")
+        table = self._table(self._directory[index], entries, f"grain table {index}")
+        return table[: -(-(self.size - index * self._covered) // self._grain)]
 
     def _table(self, sector: int, entries: int, structure: str) -> array[int]:
         table = self.file.read_table(sector * SECTOR, entries, "I", structure)
