@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import TypeVar
 
 from dbos import DBOS
@@ -51,7 +51,6 @@ class Migration:
     engine_key: str
     reporter: Reporter
     cancel: Event = field(default_factory=Event)
-    working: Lock = field(default_factory=Lock)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def step(
@@ -67,8 +66,7 @@ class Migration:
                 raise Interrupted
             began = time.monotonic()
             self.reporter.step_started(name, self._title(name))
-            with self.working:
-                result = work()
+            result = work()
             if reads_source:
                 self._check_source()
             return result, time.monotonic() - began

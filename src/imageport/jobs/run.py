@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandle, WorkflowStatusString
 
 from imageport import __version__
 from imageport.engine.errors import EngineSilent
@@ -36,7 +36,7 @@ def run_migration(request: MigrateRequest, reporter: Reporter) -> Proof:
 
     Whatever happens but a kill, nothing is left: machines, disks and partial output are removed;
     pictures and serial texts of a boot that failed are kept beside the output. Raises
-    ImageportError, and KeyboardInterrupt when the user stops it.
+    ImageportError, and KeyboardInterrupt when the user stops it before the output has its name.
     """
     source = check_source(request)
     folder = job_folder(request)
@@ -96,20 +96,32 @@ def _run(run: Migration) -> Proof:
         DBOS.launch()
         with SetWorkflowID(run.folder.id):
             handle = DBOS.start_workflow(migrate, run.folder.id)
-        return handle.get_result()
-    except KeyboardInterrupt:
-        _stop(run)
-        raise
+        return _result(handle, run)
     finally:
+        run.cancel.set()
         DBOS.destroy(workflow_completion_timeout_sec=0)
         del MIGRATIONS[run.folder.id]
 
 
-def _stop(run: Migration) -> None:
-    """End the workflow's thread: it fails at its next look at the machine or the copy."""
+def _result(handle: WorkflowHandle[Proof], run: Migration) -> Proof:
+    """The proof; also when the user stops it in the moment in which everything is done already."""
+    try:
+        return handle.get_result()
+    except KeyboardInterrupt:
+        _stop(handle, run)
+        if handle.get_status().status == WorkflowStatusString.SUCCESS.value:
+            return handle.get_result()
+        raise
+
+
+def _stop(handle: WorkflowHandle[Proof], run: Migration) -> None:
+    """End the workflow: it fails at its next step, or its next look at the machine or the copy."""
     run.cancel.set()
     deadline = time.monotonic() + _STOP_SECONDS
-    while run.working.locked() and time.monotonic() < deadline:
+    while (
+        handle.get_status().status == WorkflowStatusString.PENDING.value
+        and time.monotonic() < deadline
+    ):
         release(run.folder.id)
         time.sleep(0.1)
 
