@@ -39,7 +39,8 @@ def stopped(tmp_path: Path) -> Any:
 
 def test_it_had_ended_already(stopped: Any) -> None:
     handle = Handle(WorkflowStatusString.PENDING, WorkflowStatusString.SUCCESS)
-    assert run._result(cast("Any", handle), stopped) == "the proof"
+    proof: Any = run._result(cast("Any", handle), stopped)
+    assert proof == "the proof"
 
 
 def test_it_is_stopped(stopped: Any) -> None:
