@@ -102,8 +102,12 @@ _TOOL_DRIVERS: Final = {
 }  # fmt: skip
 
 _CITRIX: Final = {
-    CitrixPart.MCSIO: Driver("CVhdMp", 3, "SCSI miniport"),
-    CitrixPart.PVS_TARGET: Driver("bnistack6", 3, "NDIS"),
+    CitrixPart.MCSIO: (Driver("CVhdMp", 3, "SCSI miniport"),),
+    CitrixPart.PVS_TARGET: (
+        Driver("bnistack", 0, "NDIS", file="bnistack6.sys"),
+        Driver("CVhdMp", 3, "SCSI miniport"),
+        Driver("CFsDep2", 3, "FSFilter Bottom"),
+    ),
 }
 
 
@@ -114,7 +118,7 @@ def drivers(master: WindowsMaster) -> tuple[Driver, ...]:
     ide = {"pciide", "intelide", "atapi"} if master.tools is Tools.XENSERVER else set()
     in_box = (_boot_start(each) if each.service in ide else each for each in _IN_BOX)
     parts = master.components if master.vda is not Vda.NONE else ()
-    citrix = (_CITRIX[part] for part in parts if part in _CITRIX)
+    citrix = dict.fromkeys(driver for part in parts for driver in _CITRIX.get(part, ()))
     return (*in_box, *_TOOL_DRIVERS[master.tools], *citrix, *hanging)
 
 

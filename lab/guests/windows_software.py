@@ -14,6 +14,7 @@ from lab.guests.registry_data import Values, put
 from lab.guests.windows_spec import Agent, State, Tools, Vda, WindowsMaster
 
 _PROGRAMS: Final = r"C:\Program Files"
+_UNINSTALL: Final = r"Microsoft\Windows\CurrentVersion\Uninstall"
 _CITRIX: Final = "Citrix Systems, Inc."
 EC2LAUNCH: Final = "ProgramData/Amazon/EC2-Windows/Launch/Module/Ec2Launch.psd1"
 
@@ -161,9 +162,18 @@ def write_agents(root: Path, master: WindowsMaster) -> None:
         module.write_text("@{\r\n    ModuleVersion = '1.3.2004592'\r\n}\r\n", newline="")
 
 
+def component_key(part: CitrixPart) -> str:
+    """Where SOFTWARE lists the part."""
+    return f"{_UNINSTALL}\\{_guid(_COMPONENTS[part][0])}"
+
+
+def _guid(name: str) -> str:
+    return f"{{{uuid.uuid5(uuid.NAMESPACE_DNS, name)}}}".upper()
+
+
 def _put_product(hive: Hive, each: Software) -> None:
-    guid = f"{{{uuid.uuid5(uuid.NAMESPACE_DNS, each.name)}}}".upper()
-    place = f"Microsoft\\Windows\\CurrentVersion\\Uninstall\\{guid}"
+    guid = _guid(each.name)
+    place = f"{_UNINSTALL}\\{guid}"
     # VMware's own entry says /I (install) where /X (remove) is meant.
     command = f"MsiExec.exe /{'I' if 'VMware' in each.name else 'X'}{guid}"
     listed: Values = {"DisplayName": each.name, "DisplayVersion": each.version}

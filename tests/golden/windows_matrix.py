@@ -133,7 +133,7 @@ def _result(platform: Platform, cell: Cell, folder: Path, sources: Sources) -> I
     guest = windows_tree(folder, master)
     options, profile = sources.options(provisioning), PROFILES[platform.target]
     before, inspection = registry(guest), inspect(guest)
-    files = set(_files(guest.root))
+    held = set(files(guest.root))
     planned = plan(inspection, profile, options)
     prepare(guest, inspection, profile, options, lambda *_: None)
     yield f"boots from {platform.controller}: {boot_service(guest, platform.controller)}"
@@ -142,7 +142,7 @@ def _result(platform: Platform, cell: Cell, folder: Path, sources: Sources) -> I
     for step in steps(OsFamily.WINDOWS, Task(inspection, profile, options)):
         yield f"step {step.name}{'' if step.required else ' (may fail)'}"
     yield from changed(before, registry(guest))
-    yield from (f"file {name}" for name in sorted(set(_files(guest.root)) - files))
+    yield from (f"file {name}" for name in sorted(set(files(guest.root)) - held))
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
@@ -180,7 +180,7 @@ def boot_service(guest: Guest, controller: Controller) -> str:
     return ", ".join(bound) if bound and not obstacles else f"none ({problems})"
 
 
-def _files(root: Path) -> Iterator[str]:
+def files(root: Path) -> Iterator[str]:
     """Files but hives, which are compared by value."""
     for path in root.rglob("*"):
         if path.is_file() and path.parent.name != "config":

@@ -11,6 +11,7 @@ from typing import Final
 
 from imageport.guest.windows.hive import Hive, Key
 
+from . import installer
 from .batch import exit_code
 from .drivers import resolve
 
@@ -85,7 +86,8 @@ def perform(volume: Path, facts: dict[str, str]) -> list[str]:
 
 def _run(volume: Path) -> Iterator[str]:
     for step in steps(volume):
-        code = exit_code(step.script)
+        found = installer.called(step.script, step.script.parent.parent / "files")
+        code = exit_code(step.script, None if found is None else installer.run(found, volume))
         step.script.unlink()
         yield f"step {step.number} {step.name} {code}"
         if code == _RESTART:

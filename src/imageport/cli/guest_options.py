@@ -19,6 +19,7 @@ _FLAGS: Final = {
     "Chkdsk": "chkdsk",
     "Defrag": "defrag",
     "TemporaryDisk": "temporary_disk",
+    "PvsDowngrade": "pvs_downgrade",
 }
 _INSTALL_PVS: Final = "InstallPvs"
 _XD_RECONFIGURE: Final = "XdReconfigure"

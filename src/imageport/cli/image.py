@@ -40,7 +40,7 @@ def info(file: Image, as_json: AsJson = False) -> None:
     Example: imageport image info master.vhdx
     """
     with edge(as_json=as_json), open_disk(file) as reader:
-        chain = [each.file.name for each in _chain(reader)]
+        chain = [each.file.name for each in reader.chain()]
         found: dict[str, Any] = {
             "file": str(file),
             "format": reader.format,
@@ -170,13 +170,6 @@ def compare(
         _print_comparison(manifests, found, first, as_json=as_json)
         if found:
             raise typer.Exit(FAILED)
-
-
-def _chain(reader: MappedReader) -> Iterator[MappedReader]:
-    at: MappedReader | None = reader
-    while at is not None:
-        yield at
-        at = at.parent
 
 
 def _hashed(disk: MappedReader, path: Path) -> Manifest:

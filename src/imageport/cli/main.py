@@ -12,7 +12,7 @@ import typer
 
 from imageport import __version__
 
-_COMMANDS = ("migrate", "inspect", "image", "engine", "leftovers", "proof", "doctor")
+_COMMANDS = ("migrate", "upgrade-pvs", "inspect", "image", "engine", "leftovers", "proof", "doctor")
 
 
 def application(*words: str) -> typer.Typer:
@@ -30,7 +30,7 @@ def application(*words: str) -> typer.Typer:
         callback=_options,
     )
     for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:
-        importlib.import_module(f"imageport.cli.{name}").add_to(app)
+        importlib.import_module(f"imageport.cli.{name.replace('-', '_')}").add_to(app)
     return app
 
 

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
 
 from imageport.cli.edge import edge
 from imageport.cli.guest_options import HELP as GUEST_HELP
 from imageport.cli.guest_options import wishes
-from imageport.cli.screen import OUT, print_json, reporter
-from imageport.cli.views import plan_view, proof_view
+from imageport.cli.work import run_or_plan
 from imageport.model.job import MigrateRequest
-from imageport.model.proof import Proof
 from imageport.model.target import Firmware, Provisioning, Target
 
 HELP = """Move an image file to another platform, and prove that it boots there.
@@ -90,25 +87,4 @@ def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the c
             try_untouched=untouched,
             boot_seconds=boot_timeout,
         )
-        if dry_run:
-            _dry_run(request, as_json=as_json)
-            return
-        from imageport.jobs.run import run_migration  # noqa: PLC0415  # DBOS takes a second to import
-
-        with reporter() as steps:
-            proof = run_migration(request, steps)
-        if as_json:
-            print_json(TypeAdapter(Proof).dump_python(proof, mode="json"))
-        else:
-            OUT.print(proof_view(proof))
-
-
-def _dry_run(request: MigrateRequest, *, as_json: bool) -> None:
-    from imageport.jobs.look import Look, plan_request  # noqa: PLC0415  # as above
-
-    with reporter() as steps:
-        found = plan_request(request, steps)
-    if as_json:
-        print_json(TypeAdapter(Look).dump_python(found, mode="json"))
-    else:
-        OUT.print(plan_view(request, found))
+        run_or_plan(request, dry_run=dry_run, as_json=as_json)

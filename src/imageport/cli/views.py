@@ -17,6 +17,7 @@ from imageport.model.findings import Finding, Severity
 from imageport.model.guest import Change, Inspection
 from imageport.model.job import MigrateRequest
 from imageport.model.proof import BootTrial, DiskProof, Proof, Verdict
+from imageport.model.wishes import Operation
 
 _COLOURS = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.BLOCKER: "red"}
 
@@ -42,7 +43,8 @@ def proof_view(proof: Proof) -> RenderableType:
     )
     facts.add_row("Took", ", ".join(f"{name} {took:.0f} s" for name, took in proof.seconds.items()))
     facts.add_row("Proof", str(proof_folder(Path(proof.output.path))))
-    return Group(Text("Migrated, booted and verified", style="bold green"), facts)
+    done = "Upgraded" if proof.request.operation is Operation.UPGRADE_PVS else "Migrated"
+    return Group(Text(f"{done}, booted and verified", style="bold green"), facts)
 
 
 def _disk(disk: DiskProof) -> Text:
@@ -59,14 +61,20 @@ def _trial(trial: BootTrial) -> Text:
 def plan_view(request: MigrateRequest, look: Look) -> RenderableType:
     """What a dry run prints."""
     blocked = any(found.severity is Severity.BLOCKER for found in look.findings)
-    end = "The migration would be refused." if blocked else "Nothing was changed."
+    end = "This would be refused." if blocked else "Nothing was changed."
     return Group(
-        Text(f"Plan: {request.source} to {request.target} -> {request.output}", style="bold"),
+        Text(f"Plan: {_wanted(request)} -> {request.output}", style="bold"),
         inspection_view(look.inspection),
         _findings(look.findings),
         _changes(look.plan),
         Text(end, style="bold red" if blocked else "bold green"),
     )
+
+
+def _wanted(request: MigrateRequest) -> str:
+    if request.operation is Operation.UPGRADE_PVS:
+        return f"{request.source} with target device {request.wishes.install_pvs}"
+    return f"{request.source} to {request.target}"
 
 
 def look_view(look: Look) -> RenderableType:

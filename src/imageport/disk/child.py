@@ -97,6 +97,12 @@ _OWN_KIND = {
 """Formats whose parents must be of certain formats; a qcow2 overlay takes any."""
 
 
+def child_format(parent: DiskFormat) -> DiskFormat:
+    """The format of a child of a disk of that format: its own where it can have children."""
+    own = (child for child, parents in _OWN_KIND.items() if parent in parents)
+    return next(own, DiskFormat.QCOW2)
+
+
 def create_child(
     path: Path,
     parent: Path,

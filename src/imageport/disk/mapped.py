@@ -106,6 +106,13 @@ class MappedReader(ABC):
         above = 1 if self.parent is None else self.parent.workers
         return max(self.file.workers, above)
 
+    def chain(self) -> Iterator[MappedReader]:
+        """This disk, its parent, and so on."""
+        at: MappedReader | None = self
+        while at is not None:
+            yield at
+            at = at.parent
+
     @property
     def fingerprint(self) -> str:
         """See `DiskReader.fingerprint`."""

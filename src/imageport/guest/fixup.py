@@ -15,6 +15,7 @@ from imageport.model.findings import Finding
 from imageport.model.guest import Change, Check, Inspection, OsFamily, PrepareOptions
 from imageport.model.guest_facts import LinuxFacts, WindowsFacts
 from imageport.model.target import TargetProfile
+from imageport.model.wishes import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class FixUp:
     family: ClassVar[OsFamily]
     order: ClassVar[int]
     """Fix-ups of a family are planned and applied in this order."""
+    operations: ClassVar[frozenset[Operation]] = frozenset({Operation.MIGRATE})
+    """The jobs that it belongs to."""
     watches: ClassVar[tuple[str, ...]] = ()
     r"""What the inspection must look at for it: files (Linux) or `KEY\Value` (Windows)."""
     registry: ClassVar[dict[tuple[OsFamily, str], FixUp]] = {}

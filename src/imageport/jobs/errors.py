@@ -29,6 +29,49 @@ class OutputFolder(ImageportError):
     remedy = "Choose a folder that exists and that you may write to."
 
 
+class ChildFolder(ImageportError):
+    """A child has to lie beside its parent."""
+
+    code = "job.child-folder"
+    sentence = "{path} would be a child of the source, and is not in its folder."
+    remedy = "Choose a name in {folder}: the versions of a disk lie beside each other."
+
+
+class ChildName(ImageportError):
+    """The name promises another format than a child of the source has."""
+
+    code = "job.child-name"
+    sentence = "{path} cannot be a child of the source, which is {parent}: that is {format}."
+    remedy = "Choose a name that ends with {suffix}."
+
+
+class VdiskFormat(ImageportError):
+    """Citrix Provisioning has no such vDisks."""
+
+    code = "job.vdisk-format"
+    sentence = "{path} is {format}; a vDisk is a VHD or a VHDX."
+    remedy = "Give the vDisk as it lies in the store of Citrix Provisioning."
+
+
+class VdiskLocked(ImageportError):
+    """Citrix Provisioning has the vDisk in use."""
+
+    code = "job.vdisk-locked"
+    sentence = "{path} is locked by Citrix Provisioning: its lock file {lock} is not empty."
+    remedy = (
+        "Shut its target devices down, or remove the lock in the Provisioning console (Manage "
+        "Locks). Where devices only read it, --ignore-lock goes on."
+    )
+
+
+class NothingToDo(ImageportError):
+    """The image is already as it was to become."""
+
+    code = "job.nothing-to-do"
+    sentence = "{reason} Nothing was done, and no output written."
+    remedy = "Go on with the image as it is."
+
+
 class NoSpace(ImageportError):
     """Not enough free space."""
 
@@ -125,3 +168,9 @@ class Blocked(ImageportError):
     code = "job.blocked"
     sentence = "The image cannot be migrated to {target}: {reasons}"
     remedy = "{remedies}"
+
+
+class UpgradeBlocked(Blocked):
+    """Something in the vDisk would make the upgrade fail."""
+
+    sentence = "The Provisioning target device in the vDisk cannot be upgraded: {reasons}"

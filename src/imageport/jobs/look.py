@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from imageport.engine.image.build import engine_image
 from imageport.host.home import subfolder
 from imageport.host.lock import exclusive
+from imageport.jobs.blockers import nothing_to_do
 from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.preflight import SourceFacts, check_output, check_source
@@ -22,6 +23,7 @@ from imageport.model.findings import Finding
 from imageport.model.guest import Change, Inspection
 from imageport.model.job import MigrateRequest
 from imageport.model.target import Target
+from imageport.platforms.local.hardware import hardware_for
 from imageport.platforms.local.platform import LocalPlatform, release
 
 
@@ -42,7 +44,10 @@ def plan_request(request: MigrateRequest, reporter: Reporter) -> Look:
     """Everything that a migration would check and change. Raises ImageportError."""
     source = check_source(request)
     check_output(request, source)
-    return _look(request, source, wish(request, isolated=LocalPlatform.isolated), reporter)
+    controller = hardware_for(request.target, source.firmware).controller
+    wanted = wish(request, isolated=LocalPlatform.isolated, controller=controller)
+    look = _look(request, source, wanted, reporter)
+    return replace(look, plan=()) if nothing_to_do(look.findings) else look
 
 
 def look_inside(path: Path, reporter: Reporter) -> Look:

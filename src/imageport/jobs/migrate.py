@@ -1,5 +1,8 @@
 """The job `migrate` (SPEC B10), on the local platform: image file in, proven image file out.
 
+Other operations on an image (`upgradePvs`, SPEC B8) are the same job with other changes, whose
+output is a child of the source.
+
     engine      a thin layer over the source; the engine's machine with it; wait until it answers
     inspect     what is inside, and whether anything stands in the way
     hash        tree hash of the source
@@ -17,7 +20,6 @@ itself outlives the process that made it, so a step that was cut off is mostly f
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,16 +30,18 @@ from pydantic import TypeAdapter
 from imageport import __version__
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
+from imageport.jobs.blockers import refuse_blockers
 from imageport.jobs.boot import Boot, boot_image, try_untouched
+from imageport.jobs.child import source_manifest
 from imageport.jobs.engine_work import EngineWork
-from imageport.jobs.errors import Blocked, BootFailed, EngineLost, NotVerified
+from imageport.jobs.errors import BootFailed, EngineLost, NotVerified
 from imageport.jobs.migration import MIGRATIONS, Migration
 from imageport.jobs.output import read_back, unproven, write_output
 from imageport.jobs.proof import write_proof
 from imageport.jobs.watch import Evidence, verdict_of
 from imageport.jobs.wish import wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
-from imageport.model.findings import Finding, Severity
+from imageport.model.findings import Finding
 from imageport.model.guest import Check, FirstBootReport, Inspection, Preparation
 from imageport.model.proof import BootTrial, DiskProof, Proof, Verdict
 from imageport.platforms.base import DiskRef
@@ -65,7 +69,9 @@ def migrate(job: str) -> Proof:
             if attempt == ATTEMPTS or run.cancel.is_set():
                 raise
             run.reporter.say(f"{lost.message} Starting that part again.")
-    written = run.step("write", lambda: write_output(run.folder, run.report_bytes, run.cancel))
+    written = run.step(
+        "write", lambda: write_output(run.folder, run.source, run.report_bytes, run.cancel)
+    )
     output = run.step("read-back", lambda: read_back(run.folder, written, run.report_bytes))
     # The output has its name when this ends: what happens to the source from then on is not ours.
     return run.step("prove", lambda: steps.prove(output, done), reads_source=False)
@@ -123,16 +129,24 @@ class _Steps:
         work.send_libraries(self._request)
 
     def _wish(self) -> dict[str, Any]:
-        return wish(self._request, isolated=self._run.platform.isolated)
+        run = self._run
+        return wish(
+            self._request, isolated=run.platform.isolated, controller=run.hardware.controller
+        )
 
     def _inspect(self, work: EngineWork) -> Inspection:
         said = work.run("inspect", self._wish())
-        refuse_blockers(_FINDINGS.validate_python(said["findings"]), self._run)
+        refuse_blockers(
+            _FINDINGS.validate_python(said["findings"]), self._request, self._run.reporter
+        )
         return _INSPECTION.validate_python(said["inspection"])
 
     def _hash(self) -> str:
         with open_disk(self._source.path) as reader:
-            return tree_hash(reader, self._run.report_bytes).root.hex()
+            found = tree_hash(reader, self._run.report_bytes)
+        if self._request.operation.writes_child:
+            found.save(source_manifest(self._run.folder))
+        return found.root.hex()
 
     def _try_untouched(self, work: EngineWork) -> BootTrial:
         run = self._run
@@ -212,18 +226,3 @@ class _Steps:
         if unproven(path).exists():
             unproven(path).rename(path)
         return complete
-
-
-def refuse_blockers(findings: tuple[Finding, ...], run: Migration) -> None:
-    """Raises Blocked when anything would make the migration fail; warnings are said."""
-    blockers = [found for found in findings if found.severity is Severity.BLOCKER]
-    if blockers:
-        raise Blocked(
-            target=str(run.request.target),
-            reasons=" ".join(found.sentence for found in blockers),
-            remedies=" ".join(dict.fromkeys(found.remedy for found in blockers)),
-            findings=[asdict(found) for found in blockers],
-        )
-    for found in findings:
-        if found.severity is Severity.WARNING:
-            run.reporter.say(f"Warning: {found.sentence} {found.remedy}")

@@ -12,12 +12,12 @@ from typing import TypeVar
 from dbos import DBOS
 
 from imageport.disk.open import open_disk
+from imageport.jobs.child import output_format
 from imageport.jobs.errors import Interrupted, SourceChanged
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.preflight import SourceFacts
 from imageport.jobs.report import Reporter
 from imageport.model.job import MigrateRequest
-from imageport.model.target import PROFILES
 from imageport.platforms.base import Platform
 from imageport.platforms.local.hardware import Hardware
 
@@ -81,9 +81,10 @@ class Migration:
         self.reporter.progress(done, total, "bytes")
 
     def _title(self, name: str) -> str:
-        target = self.request.target
         return TITLES[name].format(
-            hardware=self.hardware.name, target=target, format=PROFILES[target].format
+            hardware=self.hardware.name,
+            target=self.request.target,
+            format=output_format(self.request, self.source.format),
         )
 
     def _check_source(self) -> None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from imageport.disk.base import GIB, ResumableWriter
+from imageport.disk.base import GIB, DiskWriter, ResumableWriter
 from imageport.disk.copy import copy
 from imageport.disk.create import create_disk
+from imageport.disk.manifest import Manifest
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import Progress, tree_hash
+from imageport.jobs.child import check_parent, child_writer, source_manifest
 from imageport.jobs.errors import OutputDiffers
 from imageport.jobs.folder import JobFolder
-from imageport.jobs.preflight import proof_draft, proof_folder
+from imageport.jobs.preflight import SourceFacts, proof_draft, proof_folder
 from imageport.jobs.work_disk import open_work_disk
 from imageport.model.proof import DiskProof
 from imageport.model.target import PROFILES, Target
@@ -36,18 +38,18 @@ def unproven(output: Path) -> Path:
     return output.with_name(f"{output.stem}.unproven{output.suffix}")
 
 
-def write_output(folder: JobFolder, progress: Progress, cancel: Event) -> Written:
-    """Write the migrated content in the target's format; goes on where a killed copy stopped.
+def write_output(
+    folder: JobFolder, source: SourceFacts, progress: Progress, cancel: Event
+) -> Written:
+    """Write the changed content in the target's format, or as a child of the source.
 
-    Raises DiskError.
+    Goes on where a killed copy stopped, where the format allows it. Raises DiskError.
     """
-    request = folder.request
-    path = unproven(Path(request.output))
+    path = unproven(Path(folder.request.output))
     journal = folder.path / "output.journal"
     path.unlink(missing_ok=True)
     with open_work_disk(folder) as reader:
-        size = _target_size(request.target, reader.size)
-        writer = create_disk(path, PROFILES[request.target].format, size, resume=True)
+        writer, base = _writer(folder, source, path, reader.size)
         resumable = isinstance(writer, ResumableWriter)
         manifest = copy(
             reader,
@@ -55,8 +57,21 @@ def write_output(folder: JobFolder, progress: Progress, cancel: Event) -> Writte
             progress=progress,
             cancel=cancel,
             journal=journal if resumable else None,
+            base=base,
         )
         return Written(writer.size, manifest.padded(writer.size).root.hex())
+
+
+def _writer(
+    folder: JobFolder, source: SourceFacts, path: Path, size: int
+) -> tuple[DiskWriter, Manifest | None]:
+    """What to write to, and what it holds already: a child, all of its parent."""
+    request = folder.request
+    if request.operation.writes_child:
+        writer = child_writer(folder, source.format, path)
+        return writer, Manifest.load(source_manifest(folder))
+    size = _target_size(request.target, size)
+    return create_disk(path, PROFILES[request.target].format, size, resume=True), None
 
 
 def _target_size(target: Target, size: int) -> int:
@@ -65,11 +80,16 @@ def _target_size(target: Target, size: int) -> int:
 
 
 def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskProof:
-    """Read the output whole and compare. Raises OutputDiffers (it is removed) or DiskError."""
+    """Read the output whole and compare; of a child, also its parent with what it was.
+
+    Raises OutputDiffers (it is removed), SourceChanged or DiskError.
+    """
     output = Path(folder.request.output)
     path = unproven(output)
     with open_disk(path) as reader:
         manifest = tree_hash(reader, progress)
+        if folder.request.operation.writes_child:
+            check_parent(reader, folder, progress)
         root = manifest.root.hex()
         proof = DiskProof(str(output), reader.format, reader.size, path.stat().st_size, root)
     if root != written.root or proof.virtual_size != written.size:

@@ -12,9 +12,12 @@ from imageport.disk.open import open_disk
 from imageport.engine.library import check_library
 from imageport.host.home import home
 from imageport.host.partition_table import EFI_SYSTEM, gpt_partitions, has_boot_code
+from imageport.jobs.child import check_child
 from imageport.jobs.errors import FirmwareUnclear, NoSpace, OutputExists, OutputFolder
+from imageport.jobs.vdisk import check_vdisk
 from imageport.model.job import MigrateRequest
 from imageport.model.target import DiskFormat, Firmware
+from imageport.model.wishes import Operation
 
 WORK_SPACE = 1024 * MIB
 """Bytes that the changes to an image, the engine's disk and the logs may take in our own folder."""
@@ -30,6 +33,8 @@ class SourceFacts:
     data: int
     fingerprint: str
     firmware: Firmware
+    layers: int = 1
+    """Files of its chain."""
 
 
 def check_source(request: MigrateRequest) -> SourceFacts:
@@ -48,6 +53,7 @@ def check_source(request: MigrateRequest) -> SourceFacts:
             data_bytes(reader),
             reader.fingerprint,
             request.firmware or firmware_of(reader, path),
+            sum(1 for _ in reader.chain()),
         )
 
 
@@ -67,7 +73,7 @@ def firmware_of(reader: DiskReader, path: Path) -> Firmware:
 
 
 def check_output(request: MigrateRequest, source: SourceFacts) -> None:
-    """Raises OutputExists, OutputFolder or NoSpace."""
+    """Raises OutputExists, OutputFolder, NoSpace, and what checks of children and vDisks do."""
     output = Path(request.output)
     for path in (output, proof_folder(output)):
         if path.exists():
@@ -80,11 +86,19 @@ def check_output(request: MigrateRequest, source: SourceFacts) -> None:
             pass
     except OSError as error:
         raise OutputFolder(path=str(folder), detail=error.strerror or str(error)) from error
+    if request.operation is Operation.UPGRADE_PVS:
+        check_vdisk(request, source.format)
+    size = source.data
+    if request.operation.writes_child:
+        check_child(request, source.format)
+        size = WORK_SPACE  # no more than has changed
+    # A chain is copied first, see `base_of`.
+    work = WORK_SPACE + (source.data if source.layers > 1 else 0)
     if folder.stat().st_dev == home().stat().st_dev:
-        _check_space(folder, source.data + WORK_SPACE)
+        _check_space(folder, size + work)
     else:
-        _check_space(folder, source.data)
-        _check_space(home(), WORK_SPACE)
+        _check_space(folder, size)
+        _check_space(home(), work)
 
 
 def _check_space(folder: Path, needed: int) -> None:

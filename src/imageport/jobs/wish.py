@@ -6,11 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from imageport.model.job import MigrateRequest
+from imageport.model.target import Controller
 
 
-def wish(request: MigrateRequest, *, isolated: bool) -> dict[str, Any]:
-    """Arguments of the engine's commands. `isolated`: its machine reaches nobody."""
+def wish(request: MigrateRequest, *, isolated: bool, controller: Controller) -> dict[str, Any]:
+    """Arguments of the engine's commands. `isolated`: its machine reaches nobody; `controller`:
+    what the image's disk hangs on there."""
     return {
+        "operation": str(request.operation),
+        "controller": str(controller),
         "target": str(request.target),
         "provisioning": str(request.provisioning),
         "isolated": isolated,

@@ -26,11 +26,12 @@ Progress = Callable[[int, int], None]
 def base_of(folder: JobFolder, source: Path, progress: Progress) -> DiskRef:
     """The disk to put below: the source itself where QEMU reads it as we do, else a copy.
 
-    QEMU does not read differencing chains, and rounds the size of some VHDs down to what an old
-    disk geometry can say: either would lose data without a word.
+    QEMU takes what a differencing VHD has from its parent for zeros, and rounds the size of some
+    VHDs down to what an old disk geometry can say: either would lose data without a word.
     """
     with open_disk(source) as reader:
-        if _qemu_size(source, reader.format) == reader.size:
+        alone = reader.parent is None or reader.format is DiskFormat.QCOW2
+        if alone and _qemu_size(source, reader.format) == reader.size:
             return DiskRef(source, reader.format)
         if not folder.base_disk.exists():
             writer = create_disk(folder.base_disk, DiskFormat.RAW, reader.size, resume=True)

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from imageport.model.findings import Finding
 from imageport.model.guest_facts import EspFile, LinuxFacts, WindowsFacts
-from imageport.model.target import Firmware, Provisioning
-from imageport.model.wishes import GuestWishes
+from imageport.model.target import Controller, Firmware, Provisioning
+from imageport.model.wishes import GuestWishes, Operation
 
 
 class OsFamily(StrEnum):
@@ -98,6 +98,9 @@ class Inspection:
 class PrepareOptions(GuestWishes):
     """What a user may ask of a preparation, and what the engine has for it."""
 
+    operation: Operation = Operation.MIGRATE
+    controller: Controller | None = None
+    """What the disk hangs on in the machine that boots the image; None where nobody says."""
     provisioning: Provisioning = Provisioning.MCS
     drivers: str | None = None
     """A driver library (such as the content of virtio-win's ISO) as a folder in the engine."""

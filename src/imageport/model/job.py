@@ -1,11 +1,11 @@
-"""A migration as it was asked for."""
+"""A job as it was asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from imageport.model.target import Firmware, Provisioning, Target
-from imageport.model.wishes import GuestWishes
+from imageport.model.wishes import GuestWishes, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class MigrateRequest:
     `firmware` is None when the image's partition table says it. `try_untouched` boots the image as
     it is on the target's hardware first, so that the proof shows what the migration changed.
     `drivers` is a driver library for Windows guests: a folder or an ISO image. `components` is a
-    folder with Citrix's installers.
+    folder with Citrix's installers. `ignore_lock`: a vDisk's lock does not count.
     """
 
     source: str
@@ -28,3 +28,5 @@ class MigrateRequest:
     wishes: GuestWishes = field(default_factory=GuestWishes)
     try_untouched: bool = True
     boot_seconds: float = 900.0
+    operation: Operation = Operation.MIGRATE
+    ignore_lock: bool = False

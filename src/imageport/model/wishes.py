@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """What a job does with an image. All but a migration write a child of it."""
+
+    MIGRATE = "migrate"
+    UPGRADE_PVS = "upgrade-pvs"
+
+    @property
+    def writes_child(self) -> bool:
+        """Whether the output holds only what differs from the source."""
+        return self is not Operation.MIGRATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,8 @@ class GuestWishes:
     force_mcsio: bool = False
     install_pvs: str | None = None
     """`InstallPvs`: the version of the PVS target device to install."""
+    pvs_downgrade: bool = False
+    """Also where a newer one is there."""
     xd_reconfigure: tuple[XdParameter, ...] = ()
     """`XdReconfigure`."""
     domain_unjoin: bool = False

@@ -8,12 +8,12 @@ from imageport.cli.guest_options import GuestOptionUnknown, wishes
 from imageport.engine.agent.commands import _wish
 from imageport.jobs.wish import wish
 from imageport.model.job import MigrateRequest
-from imageport.model.target import Provisioning, Target
-from imageport.model.wishes import GuestWishes, XdParameter
+from imageport.model.target import Controller, Provisioning, Target
+from imageport.model.wishes import GuestWishes, Operation, XdParameter
 
 ALL = (
     "InstallMisa", "forcemisa", "InstallMcsio", "ForceMcsio", "DomainUnjoin", "UnjoinAnyway",
-    "EnableRdp", "Chkdsk", "Defrag", "TemporaryDisk", "InstallPvs=2402",
+    "EnableRdp", "Chkdsk", "Defrag", "TemporaryDisk", "PvsDowngrade", "InstallPvs=2402",
     "XdReconfigure=controllers=a,b", "XdReconfigure=/Enable_HDX_Ports",
 )  # fmt: skip
 
@@ -42,10 +42,12 @@ def test_what_is_none_is_refused(option: str) -> None:
 def test_the_engine_understands_all_of_it(isolated: bool) -> None:
     asked = wishes(ALL)
     request = MigrateRequest("a", Target.GCP, "b", Provisioning.PVS, wishes=asked)
-    profile, options = _wish(wish(request, isolated=isolated))
+    profile, options = _wish(wish(request, isolated=isolated, controller=Controller.NVME))
     assert profile.target is Target.GCP
     assert options.provisioning is Provisioning.PVS
     assert options.isolated is isolated
+    assert options.controller is Controller.NVME
+    assert options.operation is Operation.MIGRATE
     assert {f.name: getattr(options, f.name) for f in fields(asked)} == {
         f.name: getattr(asked, f.name) for f in fields(asked)
     }

@@ -18,8 +18,8 @@ from imageport.guest.mount import open_guest
 from imageport.guest.plan import findings, plan
 from imageport.guest.prepare import prepare, verify
 from imageport.model.guest import PrepareOptions
-from imageport.model.target import PROFILES, Provisioning, Target, TargetProfile
-from imageport.model.wishes import XdParameter
+from imageport.model.target import PROFILES, Controller, Provisioning, Target, TargetProfile
+from imageport.model.wishes import Operation, XdParameter
 
 
 class Context(Protocol):
@@ -104,7 +104,10 @@ def verify_image(args: Args, context: Context) -> Any:
 def _wish(args: Args) -> tuple[TargetProfile, PrepareOptions]:
     wishes = dict(args.get("wishes", {}))
     parameters = wishes.pop("xd_reconfigure", ())
+    controller = args.get("controller")
     options = PrepareOptions(
+        operation=Operation(args.get("operation", "migrate")),
+        controller=Controller(controller) if controller else None,
         provisioning=Provisioning(args.get("provisioning", "mcs")),
         drivers=str(DRIVERS) if DRIVERS.exists() else None,
         components=str(COMPONENTS) if COMPONENTS.exists() else None,

@@ -16,13 +16,17 @@ def in_order(family: OsFamily) -> tuple[FixUp, ...]:
     return tuple(sorted(chosen, key=lambda each: (each.order, each.name)))
 
 
+def applicable(family: OsFamily, task: Task) -> tuple[FixUp, ...]:
+    """Those of the task's operation that have something to say, in order."""
+    chosen = (each for each in in_order(family) if task.options.operation in each.operations)
+    return tuple(each for each in chosen if each.applies(task))
+
+
 def steps(family: OsFamily, task: Task) -> tuple[Step, ...]:
     """The first-boot work of all fix-ups that apply, in order."""
-    applying = (each for each in in_order(family) if each.applies(task))
-    return tuple(step for each in applying for step in each.steps(task))
+    return tuple(step for each in applicable(family, task) for step in each.steps(task))
 
 
 def library_files(family: OsFamily, task: Task) -> tuple[Path, ...]:
     """The files of the driver library that all fix-ups that apply take into the guest."""
-    applying = (each for each in in_order(family) if each.applies(task))
-    return tuple(path for each in applying for path in each.library_files(task))
+    return tuple(path for each in applicable(family, task) for path in each.library_files(task))

@@ -72,6 +72,29 @@ def same(one: str, other: str) -> bool:
     return longer[: len(shorter)] == shorter
 
 
+def compared(one: str, other: str) -> int | None:
+    """Below 0 when `one` is older than `other`, 0 when they are the `same`, else above 0.
+
+    None when nothing says which: one of them is a release whose parts' version is not known here
+    (`2407` and `7.33`), or no version at all.
+    """
+    numbers = [_numbers(each) for each in (one, other)]
+    if not all(numbers) or _is_release(numbers[0]) is not _is_release(numbers[1]):
+        return None
+    common = min(map(len, numbers))
+    first, second = (each[:common] for each in numbers)
+    return (first > second) - (first < second)
+
+
+def _numbers(version: str) -> list[int]:
+    parts = _long(version)
+    return [int(each) for each in parts] if all(each.isdecimal() for each in parts) else []
+
+
+def _is_release(numbers: list[int]) -> bool:
+    return numbers[0] >= _LONG_TERM[0]
+
+
 def _long(version: str) -> list[str]:
     first, *rest = version.split(".")
     known = _PARTS.get(first)

@@ -15,6 +15,7 @@ from imageport.guest.windows.places import (
     SERVICES,
 )
 from imageport.guest.windows.registry import Registry
+from imageport.guest.windows.software import PVS_DRIVERS
 from imageport.model.guest import BootDriver
 from imageport.model.guest_facts import ClassFilter, DeviceDriver, WindowsService
 from imageport.model.windows_facts import DriverPackage
@@ -27,22 +28,30 @@ _DRIVER_TYPES: Final = (1, 2)
 def services(guest: Guest, registry: Registry) -> Iterator[WindowsService]:
     """The services that fix-ups care for, as far as they are installed."""
     found = {driver.service for driver in device_drivers(registry)}
-    names = {*hardware.services(), *tools.services(), *found}
-    for name in sorted(names, key=str.casefold):
-        key = registry.key(f"{SERVICES}\\{name}")
-        if key is None:
-            continue
-        image = key.text("ImagePath")
-        override = key.key("StartOverride")
-        yield WindowsService(
-            name=key.name,
-            start=key.number("Start"),
-            kind=key.number("Type"),
-            image=image,
-            image_exists=driver_file(guest, image or f"System32\\drivers\\{name}.sys"),
-            start_override=override is not None,
-            saved_start=key.number(SAVED_START),
-        )
+    filters = {name for listed in class_filters(registry) for name in listed.drivers}
+    names = {*hardware.services(), *tools.services(), *found, *filters, *PVS_DRIVERS}
+    for name in sorted({name.casefold() for name in names}):
+        service = service_of(guest, registry, name)
+        if service:
+            yield service
+
+
+def service_of(guest: Guest, registry: Registry, name: str) -> WindowsService | None:
+    """The driver or service `name`; None when there is none."""
+    key = registry.key(f"{SERVICES}\\{name}")
+    if key is None:
+        return None
+    image = key.text("ImagePath")
+    override = key.key("StartOverride")
+    return WindowsService(
+        name=key.name,
+        start=key.number("Start"),
+        kind=key.number("Type"),
+        image=image,
+        image_exists=driver_file(guest, image or f"System32\\drivers\\{name}.sys"),
+        start_override=override is not None,
+        saved_start=key.number(SAVED_START),
+    )
 
 
 def driver_file(guest: Guest, image: str) -> bool:

@@ -68,11 +68,15 @@ def agents(
 
 def citrix(registry: Registry, found: Sequence[InstalledProduct]) -> Iterator[CitrixComponent]:
     """The parts of Citrix's software, by its product or, without one, by its service."""
+    target_device = software.CITRIX[CitrixPart.PVS_TARGET]
+    streamed = any(map(target_device.owns, found)) or _has_service(registry, target_device)
     for part, known in software.CITRIX.items():
         product = next((each for each in found if known.owns(each)), None)
+        # The target device brings the driver of MCS' storage optimisation, too.
+        shared = part is CitrixPart.MCSIO and streamed
         if product:
             yield CitrixComponent(CitrixPart(part), product.name, product.version)
-        elif _has_service(registry, known):
+        elif not shared and _has_service(registry, known):
             yield CitrixComponent(CitrixPart(part), known.name, None)
 
 

@@ -44,12 +44,16 @@ CITRIX: Final = {
         "Provisioning target device",
         "Citrix",
         r"Provisioning (Services )?Target Device",
-        ("bnistack6", "BNDevice"),
+        ("bnistack", "BNDevice"),
     ),
     CitrixPart.UPL: Known(
         "User Personalization Layer", "Citrix", r"User Personali[sz]ation Layer"
     ),
 }  # fmt: skip
+PVS_STACK: Final = "bnistack"
+"""The driver that streams a vDisk, at boot (`bnistack6.sys`): without it no device starts."""
+PVS_DRIVERS: Final = (PVS_STACK, "CFsDep2", "CVhdMp", "cnicteam")
+"""The target device's drivers; which of them a release has differs."""
 AGENTS: Final = (
     Known(
         "Azure guest agent",

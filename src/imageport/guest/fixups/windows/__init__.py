@@ -31,5 +31,6 @@ from imageport.guest.fixups.windows import remote_desktop as remote_desktop
 from imageport.guest.fixups.windows import remote_management as remote_management
 from imageport.guest.fixups.windows import routes as routes
 from imageport.guest.fixups.windows import time_service as time_service
+from imageport.guest.fixups.windows import upgrade_pvs as upgrade_pvs
 from imageport.guest.fixups.windows import xd_reconfigure as xd_reconfigure
 from imageport.guest.fixups.windows import xen_unplug as xen_unplug

@@ -10,11 +10,12 @@ from imageport.guest.session import Session
 from imageport.guest.windows import components
 from imageport.guest.windows.components import Installer
 from imageport.guest.windows.edits import copy_in
-from imageport.guest.windows.runner import FILES
+from imageport.guest.windows.inspect_software import citrix, installed
+from imageport.guest.windows.runner import FILES, RUN
 from imageport.model.findings import Finding, Severity
-from imageport.model.guest import Change, OsFamily
+from imageport.model.guest import Change, Check, OsFamily
 from imageport.model.target import Provisioning
-from imageport.model.windows_facts import CitrixPart
+from imageport.model.windows_facts import CitrixComponent, CitrixPart
 
 
 class AddPart(FixUp):
@@ -75,6 +76,23 @@ class AddPart(FixUp):
         if found and not self._unsupported(task):
             source = Path(task.options.components or "") / found.path
             copy_in(session, source, rf"{FILES}\{self.part}\{self.file}")
+
+    def verify(self, session: Session, task: Task) -> tuple[Check, ...]:
+        """The installer is there; once it has run, the part is, as the registry says."""
+        if self._unsupported(task):
+            return ()
+        if session.guest.find(RUN):
+            there = session.guest.find(rf"{FILES}\{self.part}\{self.file}") is not None
+            seen = "there" if there else "missing"
+            return (Check(self.name, f"installer of {self.title}", there, seen),)
+        products = tuple(installed(session.registry))
+        found = {each.part: each for each in citrix(session.registry, products)}
+        return (self.check_installed(found.get(self.part), task),)
+
+    def check_installed(self, found: CitrixComponent | None, task: Task) -> Check:
+        """Whether the part is as wanted, after the first boot."""
+        seen = f"version {found.version}" if found else "missing"
+        return Check(self.name, f"{self.title} is installed", found is not None, seen)
 
     def _unsupported(self, task: Task) -> bool:
         vda = task.windows.component(CitrixPart.VDA)

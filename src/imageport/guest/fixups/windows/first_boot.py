@@ -10,6 +10,7 @@ from imageport.guest.windows.edits import SetValue, WriteFile
 from imageport.guest.windows.inspect import SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import Change, OsFamily
+from imageport.model.wishes import Operation
 
 _KEY = f"{SERVICES}\\{runner.SERVICE}"
 _VALUES = (
@@ -28,6 +29,7 @@ class FirstBoot(FirstBootRunner):
 
     name = "first-boot"
     family = OsFamily.WINDOWS
+    operations = frozenset(Operation)
     folder = runner.STEPS
 
     def script(self, number: int, step: Step) -> WriteFile:
