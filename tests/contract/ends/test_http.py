@@ -37,28 +37,8 @@ from tests.contract.ends.faults import HttpFaults, TcpFaults, TunnelProxy
 from tests.contract.ends.nginx import TOKEN, Nginx
 from tests.unit.disk.builders import differencing_vhd, fixed_vhd
 
+pytestmark = pytest.mark.usefixtures("no_proxies")
 PATIENCE = 4.0
-
-
-@pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    server = Nginx(tmp_path_factory.mktemp("nginx"))
-    with server.run():
-        make_disk(server.files / "disk.raw")
-        yield server
-
-
-@pytest.fixture
-def faults(nginx: Nginx) -> Iterator[HttpFaults]:
-    with contextlib.closing(HttpFaults("127.0.0.1", nginx.plain)) as proxy:
-        yield proxy
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def at(port: int, path: str) -> str:
