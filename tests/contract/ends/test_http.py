@@ -31,7 +31,7 @@ from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
 from imageport.model.credentials import BearerToken
 from imageport.model.target import DiskFormat
-from tests.contract.ends.certificates import Authority
+from lab.certificates import LabAuthority
 from tests.contract.ends.contract import SIZE, ReadCase, ReadContract, make_disk
 from tests.contract.ends.faults import HttpFaults, TcpFaults, TunnelProxy
 from tests.contract.ends.nginx import TOKEN, Nginx
@@ -419,7 +419,7 @@ class TestTrust:
         # What the environment trusts does not count beside a file that was given.
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.setenv(name, str(nginx.authority.path))
-        other = Authority(tmp_path / "other")
+        other = LabAuthority(tmp_path / "other")
         url = f"https://localhost:{nginx.tls}/disk.raw"
         with pytest.raises(UnsuitableError, match="not trusted"):
             opened(url, ca=other.path)
