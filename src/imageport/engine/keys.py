@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from imageport.engine.certificates import Authority
+from imageport.host.files import write_whole
 
 ENGINE_NAME = "engine.imageport.internal"
 """The name in the engine's certificate; its address is known only after it was made."""
@@ -40,10 +41,7 @@ class JobKeys:
 def job_keys(path: Path, job: str) -> JobKeys:
     """The keys kept in the file `path` (mode 0600), made when it is not there yet."""
     if not path.exists():
-        partial = path.with_suffix(".part")
-        partial.touch(mode=0o600)
-        partial.write_text(json.dumps(asdict(_make(job))))
-        partial.rename(path)
+        write_whole(path, [json.dumps(asdict(_make(job))).encode()])
     return JobKeys(**json.loads(path.read_text()))
 
 
