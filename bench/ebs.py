@@ -29,7 +29,7 @@ from imageport.disk.ends.ebs.writer import EbsWriter, SnapshotOptions
 from imageport.disk.manifest import BLOCK
 from imageport.disk.open import open_disk
 from imageport.model.credentials import AwsKey
-from tests.contract.ends.certificates import Authority
+from lab.certificates import LabAuthority
 
 SIZE = 1024 * MIB
 KEY = AwsKey("AKIDBENCH", "none")
@@ -130,7 +130,7 @@ def main(folder: Path) -> None:
     with open(raw, "wb") as file:
         for _ in range(SIZE // MIB):
             file.write(os.urandom(MIB))
-    authority = Authority(folder / "ca")
+    authority = LabAuthority(folder / "ca")
     answer = {"Content-Type": "application/json"}
     with sink(*authority.sign("server"), answer, bodies=BODIES) as port:
         heading("EBS direct, to a sink that hashes and discards")

@@ -44,7 +44,7 @@ class Sink:
     """Where a case sends to."""
 
     def __init__(self, port: int, folder: Path) -> None:
-        self.port, self.folder, self.ca = port, folder, folder / "ca.pem"
+        self.port, self.folder, self.ca = port, folder, folder / "ca-cert.pem"
         self.endpoint = f"https://127.0.0.1:{port}"
 
     def target(self, method: GcsMethod) -> GcsTarget:

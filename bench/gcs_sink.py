@@ -1,7 +1,8 @@
 """A Cloud Storage that only hashes and discards: `python -m bench.gcs_sink FOLDER [RATE]`.
 
-It speaks TLS. Makes `ca.pem` in FOLDER and prints its port. It knows as much of the JSON API as an
-upload needs. With RATE, no connection takes more than that many MiB/s, as over a long distance.
+It speaks TLS. Makes `ca-cert.pem` in FOLDER and prints its port. It knows as much of the JSON API
+as an upload needs. With RATE, no connection takes more than that many MiB/s, as over a long
+distance.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import google_crc32c
 
 from imageport.disk.base import MIB
 from imageport.disk.ends.gcs.checksum import combine, encoded
-from lab.certificate import server_context
+from lab.certificates import LabAuthority
 
 _CHUNK = 256 * 1024
 _objects: dict[str, tuple[int, int]] = {}
@@ -133,7 +134,7 @@ def _resource(name: str) -> dict[str, object]:
 
 
 def main(folder: Path) -> None:
-    context = server_context(folder)
+    context = LabAuthority(folder).server_context()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -36,7 +36,7 @@ from imageport.disk.manifest import BLOCK
 from imageport.disk.open import open_disk
 from imageport.model.credentials import AzureSas
 from imageport.model.target import DiskFormat
-from tests.contract.ends.certificates import Authority
+from lab.certificates import LabAuthority
 
 RUNS = 3
 SIZE = 512 * MIB
@@ -139,7 +139,7 @@ def main(folder: Path) -> None:
     with open(raw, "wb") as file:
         for _ in range(SIZE // MIB):
             file.write(os.urandom(MIB))
-    authority = Authority(folder / "ca")
+    authority = LabAuthority(folder / "ca")
     okay = (b"comp=metadata", b"comp=properties")
     with sink(*authority.sign("server"), ANSWER, not_created=okay) as port:
         where = (raw, port, authority.path)

@@ -6,10 +6,8 @@ unless it is told to keep what the guest writes.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from imageport.model.target import Controller, Firmware, Nic
+from imageport.platforms.local.qmp import Qmp
 
 _CONTROLLERS: Final[dict[Controller, tuple[str, ...]]] = {
     Controller.PVSCSI: ("pvscsi,id=s", "scsi-hd,drive=d,bus=s.0,bootindex=1"),
@@ -100,7 +99,8 @@ def boot(
             took = time.monotonic() - start
             if picture and process.poll() is None:
                 time.sleep(1)
-                _screendump(work / "qmp", picture)
+                with Qmp(work / "qmp") as qmp:
+                    qmp("screendump", filename=str(picture.resolve()), format="png")
         return Seen(_text(serial), took, found)
 
 
@@ -116,23 +116,3 @@ def _running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def _screendump(qmp: Path, picture: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
-        connection.connect(str(qmp))
-        with connection.makefile("rw") as stream:
-            _ask(stream, "qmp_capabilities")
-            _ask(stream, "screendump", filename=str(picture.resolve()), format="png")
-
-
-def _ask(stream: Any, command: str, **arguments: str) -> None:
-    stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-    stream.flush()
-    while True:
-        answer = json.loads(stream.readline())
-        if "error" in answer:
-            raise RuntimeError(answer["error"]["desc"])
-        if "return" in answer:
-            return

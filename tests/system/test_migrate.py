@@ -11,13 +11,13 @@ from PIL import Image
 
 from imageport.disk.mapped import Stored
 from imageport.disk.open import open_disk
-from imageport.jobs.errors import ProofBroken
-from imageport.jobs.proof import check_proof, read_proof
+from imageport.jobs.output import MANIFEST
+from imageport.jobs.proof import read_proof
 from imageport.model.proof import Verdict
 from imageport.model.target import PROFILES, Controller, DiskFormat, Firmware, Target
 from imageport.platforms.local.hardware import hardware_for
 from lab.guests import Flavour, LinuxMaster, Root, WindowsMaster, driver_library, export, master
-from tests.system.command import assert_nothing_left, imageport, proof_of, sha256
+from tests.system.command import assert_nothing_left, error_of, imageport, proof_of, sha256
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -149,7 +149,8 @@ def test_boots_after_and_not_before(
     assert proof["output"]["format"] == made
     assert all(check["passed"] for check in proof["checks_after_boot"])
     assert read_proof(output).output.root == proof["output"]["root"]
-    assert check_proof(output)
+    verified = imageport("proof", "verify", output)
+    assert verified.returncode == 0, verified.stderr
     assert_nothing_left(tmp_path, source, output.name, folder.name)
     _assert_a_flipped_byte_is_found(output)
 
@@ -166,8 +167,12 @@ def _assert_a_flipped_byte_is_found(output: Path) -> None:
         byte = file.read(1)[0]
         file.seek(run.position)
         file.write(bytes([byte ^ 1]))
-    with pytest.raises(ProofBroken, match="first in the block at byte 0"):
-        check_proof(output)
+    error = error_of(imageport("proof", "verify", output, "--json"))
+    assert "first in the block at byte 0." in error["sentence"]
+    manifest = output.with_name(f"{output.name}.proof") / MANIFEST
+    compared = imageport("image", "compare", manifest, output)
+    assert compared.returncode == 1
+    assert "524288 bytes at 0" in compared.stdout
 
 
 def _assert_seen(

@@ -52,7 +52,7 @@ class GcpArchiveWriter:
         self._stored = sum(end - start for start, end in self._ranges)
         self._file = target
         target.open()
-        self._turnstile = Turnstile()
+        self._turnstile = Turnstile(self.name)
         self._at = self._plain = self._crc = 0
         self._put(_GZIP_HEADER)
         head = b"".join(_headers(self._ranges, self._stored, self.size))
@@ -64,14 +64,12 @@ class GcpArchiveWriter:
             detail = "data where the source said that there is none"
             raise UnwritableError(file=self.name, offset=offset, detail=detail)
         packed = deflate_part(data)
-        with self._turnstile.turn(offset, offset + len(data)) as admitted:
-            self._require(admitted, offset)
+        with self._turnstile.turn(offset, offset + len(data)):
             self._append(data, packed)
 
     def zero(self, offset: int, length: int) -> None:
         """See `DiskWriter.zero`."""
-        with self._turnstile.turn(offset, offset + length) as admitted:
-            self._require(admitted, offset)
+        with self._turnstile.turn(offset, offset + length):
             for start, end in self._covered(offset, offset + length):
                 for at in range(start, end, len(ZEROS)):
                     part = memoryview(ZEROS)[: end - at]
@@ -79,7 +77,7 @@ class GcpArchiveWriter:
 
     def finish(self) -> None:
         """See `DiskWriter.finish`."""
-        self._require(self._turnstile.position == self.size, self._turnstile.position)
+        self._turnstile.require_end(self.size)
         end = bytes(-self._stored % SECTOR + 2 * SECTOR)
         end += bytes(-(self._plain + len(end)) % _RECORD)
         self._append(memoryview(end), deflate_part(memoryview(end)))
@@ -108,11 +106,6 @@ class GcpArchiveWriter:
     def _put(self, data: bytes) -> None:
         self._file.write(self._at, data)
         self._at += len(data)
-
-    def _require(self, in_order: bool, offset: int) -> None:
-        if not in_order:
-            detail = "the stream was closed or is incomplete"
-            raise UnwritableError(file=self.name, offset=offset, detail=detail)
 
 
 def _ranges(source: DiskReader) -> Iterator[tuple[int, int]]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from imageport.disk.base import GIB, ZEROS
-from imageport.disk.errors import UnwritableError
+from imageport.disk.writable import Writable
 from imageport.model.target import DiskFormat
 
 _BLKZEROOUT = 0x127F
 """`_IO(0x12, 127)` of linux/fs.h: zero a range, by the device itself where it can."""
 
 
-class InPlaceWriter:
+class InPlaceWriter(Writable):
     """A `ResumableWriter` onto a block device that nothing else holds, or into an existing file.
 
     What is not written keeps what was there before, also after `abort`: there is nothing to roll
@@ -34,23 +34,13 @@ class InPlaceWriter:
         Raises `UnwritableError`, also for a device that is mounted or in use.
         """
         self.name = str(path)
-        self._fd = -1
+        # O_EXCL without O_CREAT: the kernel refuses a device that is mounted or claimed.
+        self._open(path, os.O_RDWR | os.O_EXCL)
         try:
-            # O_EXCL without O_CREAT: the kernel refuses a device that is mounted or claimed.
-            self._fd = os.open(path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
             self.size = size or os.lseek(self._fd, 0, os.SEEK_END)
         except OSError as error:
             self.abort()
             raise self._unwritable(0, error) from error
-
-    def write(self, offset: int, data: bytes | memoryview) -> None:
-        """See `DiskWriter.write`."""
-        view, done = memoryview(data), 0
-        try:
-            while done < len(view):
-                done += os.pwrite(self._fd, view[done:], offset + done)
-        except OSError as error:
-            raise self._unwritable(offset + done, error) from error
 
     def zero(self, offset: int, length: int) -> None:
         """See `DiskWriter.zero`."""
@@ -64,19 +54,10 @@ class InPlaceWriter:
 
     def abort(self) -> None:
         """See `DiskWriter.abort`."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self.close()
 
     def restart(self) -> None:
         """See `ResumableWriter.restart`: there is nothing to forget."""
-
-    def sync(self) -> None:
-        """See `ResumableWriter.sync`."""
-        try:
-            os.fsync(self._fd)
-        except OSError as error:
-            raise self._unwritable(0, error) from error
 
     def suspend(self) -> None:
         """See `ResumableWriter.suspend`."""
@@ -84,10 +65,7 @@ class InPlaceWriter:
 
     def read_back(self, offset: int, view: memoryview) -> bool:
         """See `ResumableWriter.read_back`."""
-        try:
-            return os.preadv(self._fd, [view], offset) == len(view)
-        except OSError as error:
-            raise self._unwritable(offset, error) from error
+        return self.read(offset, view)
 
     def _zero(self, offset: int, length: int) -> None:
         try:
@@ -97,7 +75,3 @@ class InPlaceWriter:
                 raise self._unwritable(offset, error) from error
             for at in range(offset, offset + length, len(ZEROS)):
                 self.write(at, ZEROS[: offset + length - at])
-
-    def _unwritable(self, offset: int, error: OSError) -> UnwritableError:
-        detail = error.strerror or type(error).__name__
-        return UnwritableError(file=self.name, offset=offset, detail=detail)

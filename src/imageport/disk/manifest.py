@@ -9,7 +9,6 @@ sparse its file is.
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from imageport.disk.base import KIB
-from imageport.disk.errors import ManifestError, UnreadableError, UnwritableError
+from imageport.disk.errors import ManifestError, UnreadableError
+from imageport.disk.kept import keep
 from imageport.disk.mapped import MAX_SIZE
 
 BLOCK = 512 * KIB
@@ -30,6 +30,8 @@ _HEADER = struct.Struct("<QI32s")
 """Bytes of the disk and of a block, and the root; then come the runs."""
 _RUN = struct.Struct("<QQ")
 """First and number of leaves, which follow; what lies between the runs are zero leaves."""
+_READABLE = 0o666
+"""By whom the user's umask lets."""
 _PAGE = 64
 """Leaves that are kept together; a page whose leaves are all zero leaves is not kept."""
 _ZERO_PAGE = ZERO_LEAF * _PAGE
@@ -124,19 +126,13 @@ class Manifest:
 
         Raises `UnwritableError`.
         """
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with open(partial, "wb") as file:
-                file.write(_MAGIC + _HEADER.pack(self.size, BLOCK, self.root))
-                for first, count in self.leaves.runs():
-                    file.write(_RUN.pack(first, count))
-                    file.writelines(self.leaves[index] for index in range(first, first + count))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            detail = error.strerror or type(error).__name__
-            raise UnwritableError(file=str(path), offset=0, detail=detail) from error
+        keep(path, self._content(), _READABLE)
+
+    def _content(self) -> Iterator[bytes]:
+        yield _MAGIC + _HEADER.pack(self.size, BLOCK, self.root)
+        for first, count in self.leaves.runs():
+            yield _RUN.pack(first, count)
+            yield from (self.leaves[index] for index in range(first, first + count))
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import ClassVar, NamedTuple, Protocol, Self
 from uuid import UUID
 
@@ -147,12 +146,7 @@ class MappedReader(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _inherited(self, own: Iterable[Run], parent: MappedReader) -> Iterator[Run]:

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from imageport.disk.base import ZEROS
-from imageport.disk.errors import TargetExistsError, UnsupportedError, UnwritableError
+from imageport.disk.errors import TargetExistsError, UnsupportedError
+from imageport.disk.writable import Writable
 
 
 class TargetFile(ABC):
@@ -72,7 +73,7 @@ class TargetFile(ABC):
             raise UnsupportedError(file=self.name, feature=f"{format} on a target that is a stream")
 
 
-class LocalTarget(TargetFile):
+class LocalTarget(Writable, TargetFile):
     """`NAME.partial` beside the path, which `complete` gives its name.
 
     With `resume`, a partial file that exists already is gone on with. With `overwrite`, a file that
@@ -87,51 +88,13 @@ class LocalTarget(TargetFile):
         self.partial = path.with_name(path.name + ".partial")
         self.record = path.with_name(path.name + ".partial.blocks")
         self._resume, self._overwrite, self._durable = resume, overwrite, durable
-        self._fd = -1
 
     def open(self) -> None:
         """See `TargetFile.open`. Raises `TargetExistsError`, `UnwritableError`."""
         self._require_free_name()
         self.resumed = self._resume and self.partial.exists()
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_CREAT
-        try:
-            self._fd = os.open(self.partial, flags if self.resumed else flags | os.O_TRUNC, 0o644)
-        except OSError as error:
-            raise self._unwritable(0, error) from error
-
-    def fileno(self) -> int:
-        """The descriptor, for calls that share blocks."""
-        return self._fd
-
-    def write(self, offset: int, data: bytes | memoryview) -> None:
-        """See `TargetFile.write`."""
-        view, done = memoryview(data), 0
-        try:
-            while done < len(view):
-                done += os.pwrite(self._fd, view[done:], offset + done)
-        except OSError as error:
-            raise self._unwritable(offset + done, error) from error
-
-    def read(self, offset: int, view: memoryview) -> bool:
-        """See `TargetFile.read`."""
-        try:
-            return os.preadv(self._fd, [view], offset) == len(view)
-        except OSError as error:
-            raise self._unwritable(offset, error) from error
-
-    def truncate(self, size: int) -> None:
-        """See `TargetFile.truncate`."""
-        try:
-            os.ftruncate(self._fd, size)
-        except OSError as error:
-            raise self._unwritable(size, error) from error
-
-    def sync(self) -> None:
-        """See `TargetFile.sync`."""
-        try:
-            os.fdatasync(self._fd)
-        except OSError as error:
-            raise self._unwritable(0, error) from error
+        anew = 0 if self.resumed else os.O_TRUNC
+        self._open(self.partial, os.O_RDWR | os.O_CREAT | anew)
 
     def complete(self) -> None:
         """See `TargetFile.complete`."""
@@ -146,12 +109,6 @@ class LocalTarget(TargetFile):
             raise self._unwritable(0, error) from error
         self.close()
 
-    def close(self) -> None:
-        """See `TargetFile.close`."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
     def discard(self) -> None:
         """See `TargetFile.discard`."""
         if self._fd >= 0:
@@ -161,10 +118,6 @@ class LocalTarget(TargetFile):
     def _require_free_name(self) -> None:
         if self.path.exists() and not self._overwrite:
             raise TargetExistsError(file=self.name)
-
-    def _unwritable(self, offset: int, error: OSError) -> UnwritableError:
-        detail = error.strerror or type(error).__name__
-        return UnwritableError(file=self.name, offset=offset, detail=detail)
 
 
 def _sync_folder(path: Path) -> None:

@@ -18,10 +18,11 @@ from typing import NamedTuple
 from isal import igzip
 
 from imageport.disk.base import MIB, SECTOR
-from imageport.disk.errors import CorruptError, NotADiskError, UnwritableError
+from imageport.disk.errors import CorruptError, NotADiskError
 from imageport.disk.file import ImageFile, LocalFile
 from imageport.disk.mapped import MAX_SIZE
 from imageport.disk.raw import RawReader
+from imageport.disk.writable import Writable
 
 _NAMES = (b"disk.raw", b"./disk.raw")
 _PLAIN, _SPARSE = (b"0", b"\0"), b"S"
@@ -63,42 +64,25 @@ class ArchiveReader(RawReader):
         self._folder.cleanup()
 
 
-class _Unpacked:
-    """The temporary file. Raises `UnwritableError`."""
+class _Unpacked(Writable):
+    """The temporary file, in which zeros stay holes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.name = str(path)
+        self._open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def __enter__(self) -> _Unpacked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
+        self.close()
 
-    def truncate(self, size: int) -> None:
-        """Make the file `size` bytes of zeros."""
-        try:
-            os.ftruncate(self._fd, size)
-        except OSError as error:
-            raise self._unwritable(0, error) from error
-
-    def write(self, offset: int, data: bytes) -> None:
+    def write_data(self, offset: int, data: bytes) -> None:
         """Write what is not zeros."""
         for at in range(0, len(data), _GRANULE):
-            view = memoryview(data)[at : at + _GRANULE]
-            if data.count(0, at, at + _GRANULE) == len(view):
-                continue
-            try:
-                while view:
-                    done = os.pwrite(self._fd, view, offset + at)
-                    view, at = view[done:], at + done  # noqa: PLW2901  # the rest of this granule
-            except OSError as error:
-                raise self._unwritable(offset + at, error) from error
-
-    def _unwritable(self, offset: int, error: OSError) -> UnwritableError:
-        detail = error.strerror or type(error).__name__
-        return UnwritableError(file=str(self._path), offset=offset, detail=detail)
+            part = memoryview(data)[at : at + _GRANULE]
+            if data.count(0, at, at + _GRANULE) != len(part):
+                self.write(offset + at, part)
 
 
 class _Stream(io.RawIOBase):
@@ -141,7 +125,7 @@ class _Archive:
         for offset, length in header.ranges:
             for start in range(offset, offset + length, MIB):
                 count = min(MIB, offset + length - start)
-                target.write(start, self._read(count, "data of disk.raw"))
+                target.write_data(start, self._read(count, "data of disk.raw"))
         # Only at its end does gzip have its checksum.
         while self._some(MIB):
             pass

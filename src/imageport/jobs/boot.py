@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imageport.host.files import write_whole
 from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.errors import BootFailed, BootTimeout
 from imageport.jobs.watch import Evidence, verdict_of
@@ -120,9 +121,7 @@ def _began(marker: Path, shown: int) -> tuple[float, int]:
     Kept in a file, so that a job that was killed and goes on still knows.
     """
     if not marker.exists():
-        partial = marker.with_suffix(".part")
-        partial.write_text(f"{time.time()} {shown}")
-        partial.rename(marker)
+        write_whole(marker, [f"{time.time()} {shown}".encode()])
     began, skip = marker.read_text().split()
     return float(began), int(skip)
 

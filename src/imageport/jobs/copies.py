@@ -23,6 +23,7 @@ from imageport.disk.copy import copy
 from imageport.disk.ends.open import Access, Made, Wish, open_source, open_target
 from imageport.disk.manifest import Manifest
 from imageport.disk.treehash import tree_hash
+from imageport.host.files import write_whole
 from imageport.host.home import subfolder
 from imageport.host.lock import exclusive, is_held
 from imageport.jobs.errors import OutputDiffers
@@ -140,11 +141,8 @@ def unfinished_copies() -> Iterator[CopyFolder]:
 
 def _folder(request: CopyRequest) -> CopyFolder:
     path = subfolder("copies", request.id)
-    partial = path / "request.part"
-    # The address of a web server may be signed.
-    partial.touch(mode=0o600)
-    partial.write_text(json.dumps(asdict(request)))
-    partial.rename(path / "request.json")
+    # The address of a web server may be signed: nobody else reads it.
+    write_whole(path / "request.json", [json.dumps(asdict(request)).encode()])
     return CopyFolder(path)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from imageport.host.files import write_whole
 from imageport.host.home import subfolder
 from imageport.host.lock import is_held
 from imageport.model.job import MigrateRequest
@@ -101,9 +102,7 @@ def job_folder(request: MigrateRequest) -> JobFolder:
     text = _REQUEST.dump_json(request)
     id = hashlib.sha256(text).hexdigest()[:12]
     path = subfolder("jobs", id)
-    partial = path / "request.part"
-    partial.write_bytes(text)
-    partial.rename(path / "request.json")
+    write_whole(path / "request.json", [text])
     return JobFolder(id, path)
 
 

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from imageport.host.files import write_whole
 from imageport.host.home import subfolder
 
 
@@ -41,16 +42,12 @@ def signer(data: bytes, signature: str) -> str | None:
 def _private_key() -> Ed25519PrivateKey:
     path = Path(subfolder("keys"), "proof.pem")
     if not path.exists():
-        partial = path.with_suffix(".part")
-        partial.touch(mode=0o600)
-        partial.write_bytes(
-            Ed25519PrivateKey.generate().private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
+        made = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
-        partial.rename(path)
+        write_whole(path, [made])
     key = serialization.load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError(f"{path} holds a key of another kind")

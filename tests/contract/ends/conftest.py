@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from lab.aws.process import LabProcess
 from tests.contract.ends.azurite import Azurite, StrictBlobs, azurite
+from tests.contract.ends.contract import make_disk
+from tests.contract.ends.faults import HttpFaults
 from tests.contract.ends.gcs.peer import Emulator
+from tests.contract.ends.nginx import Nginx
 from tests.contract.ends.samba import Samba
 
 
@@ -25,6 +29,30 @@ def blobs(azure: Azurite) -> Iterator[StrictBlobs]:
     proxy = StrictBlobs("127.0.0.1", azure.port)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """A web server with `disk.raw` among its files."""
+    server = Nginx(tmp_path_factory.mktemp("nginx"))
+    with server.run():
+        make_disk(server.files / "disk.raw")
+        yield server
+
+
+@pytest.fixture
+def faults(nginx: Nginx) -> Iterator[HttpFaults]:
+    """What stands between the end and nginx."""
+    with contextlib.closing(HttpFaults("127.0.0.1", nginx.plain)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxies this computer goes through, its own servers are asked directly."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.contract.ends.certificates import Authority
+from lab.certificates import LabAuthority
 from tests.contract.ends.peers import free_port, running
 
 TOKEN = "Bearer not-for-your-eyes-7777"  # noqa: S105  # of this server only
@@ -61,7 +61,7 @@ class Nginx:
         self.files, self._folder = folder / "files", folder
         self.files.mkdir(parents=True)
         self.plain, self.other, self.tls = free_port(), free_port(), free_port()
-        self.authority = Authority(folder / "tls")
+        self.authority = LabAuthority(folder / "tls")
 
     def log(self) -> list[str]:
         """A line for each request: port, what was asked, status, <Authorization>."""

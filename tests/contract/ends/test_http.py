@@ -31,34 +31,14 @@ from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
 from imageport.model.credentials import BearerToken
 from imageport.model.target import DiskFormat
-from tests.contract.ends.certificates import Authority
+from lab.certificates import LabAuthority
 from tests.contract.ends.contract import SIZE, ReadCase, ReadContract, make_disk
 from tests.contract.ends.faults import HttpFaults, TcpFaults, TunnelProxy
 from tests.contract.ends.nginx import TOKEN, Nginx
 from tests.unit.disk.builders import differencing_vhd, fixed_vhd
 
+pytestmark = pytest.mark.usefixtures("no_proxies")
 PATIENCE = 4.0
-
-
-@pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    server = Nginx(tmp_path_factory.mktemp("nginx"))
-    with server.run():
-        make_disk(server.files / "disk.raw")
-        yield server
-
-
-@pytest.fixture
-def faults(nginx: Nginx) -> Iterator[HttpFaults]:
-    with contextlib.closing(HttpFaults("127.0.0.1", nginx.plain)) as proxy:
-        yield proxy
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def at(port: int, path: str) -> str:
@@ -439,7 +419,7 @@ class TestTrust:
         # What the environment trusts does not count beside a file that was given.
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.setenv(name, str(nginx.authority.path))
-        other = Authority(tmp_path / "other")
+        other = LabAuthority(tmp_path / "other")
         url = f"https://localhost:{nginx.tls}/disk.raw"
         with pytest.raises(UnsuitableError, match="not trusted"):
             opened(url, ca=other.path)

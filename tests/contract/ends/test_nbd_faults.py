@@ -34,7 +34,7 @@ from imageport.disk.errors import NotADiskError, TargetTooSmallError
 from imageport.disk.manifest import BLOCK
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
-from tests.contract.ends.certificates import Authority
+from lab.certificates import LabAuthority
 from tests.contract.ends.contract import SIZE, EndContract, make_disk
 from tests.contract.ends.faults import TcpFaults
 from tests.contract.ends.test_nbd import Argv, NbdCase, nbdkit, qemu
@@ -353,7 +353,7 @@ class TlsCase(NbdCase):
     """A server that insists on TLS and on a client's certificate."""
 
     def __init__(self, folder: Path) -> None:
-        authority = Authority(folder / "tls")
+        authority = LabAuthority(folder / "tls")
         authority.sign("server")
         certificate, key = authority.sign("client", client=True)
         super().__init__(folder, lambda disk, port: tls_server(disk, port, str(authority.folder)))
@@ -375,7 +375,7 @@ class TestTls(EndContract):
 
     def test_who_is_not_trusted(self, case: TlsCase, tmp_path: Path) -> None:
         case.target(SIZE).suspend()
-        other = Authority(tmp_path / "other")
+        other = LabAuthority(tmp_path / "other")
         certificate, key = other.sign("client", client=True)
         with pytest.raises(UnsuitableError, match="not trusted"):
             NbdReader(case.address, NbdTls(other.path), patience=PATIENCE)

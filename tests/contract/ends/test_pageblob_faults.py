@@ -40,8 +40,8 @@ from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
 from imageport.model.credentials import AzureSas
 from imageport.model.target import DiskFormat
+from lab.certificates import LabAuthority
 from tests.contract.ends.azurite import Azurite, StrictBlobs, signature
-from tests.contract.ends.certificates import Authority
 from tests.contract.ends.contract import SIZE, make_disk
 
 pytestmark = pytest.mark.xdist_group("azurite")
@@ -375,7 +375,7 @@ def test_certificate_must_be_signed_by_whom_the_caller_trusts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever the environment says: that is often set for another program's sake."""
-    trusted, other = Authority(tmp_path / "trusted"), Authority(tmp_path / "other")
+    trusted, other = LabAuthority(tmp_path / "trusted"), LabAuthority(tmp_path / "other")
     blobs.serve_tls(*trusted.sign("server"))
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.setenv(variable, str(other.path))
@@ -422,7 +422,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 def test_proxy_of_the_environment(
     blobs: StrictBlobs, source: DiskReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority = Authority(tmp_path / "ca")
+    authority = LabAuthority(tmp_path / "ca")
     blobs.serve_tls(*authority.sign("server"))
     options = Options(patience=5, ca=authority.path)
     monkeypatch.setattr(_Tunnel, "asked", [])

@@ -8,16 +8,16 @@ import time
 
 import pytest
 
+from imageport.disk.errors import UnwritableError
 from imageport.disk.turnstile import Turnstile
 
 
 @pytest.mark.timeout(20)
 def test_order_of_ranges_not_of_arrival() -> None:
-    turnstile, seen = Turnstile(), list[int]()
+    turnstile, seen = Turnstile("out"), list[int]()
 
     def pass_through(number: int) -> None:
-        with turnstile.turn(number, number + 1) as admitted:
-            assert admitted
+        with turnstile.turn(number, number + 1):
             seen.append(number)
 
     threads = [threading.Thread(target=pass_through, args=(number,)) for number in range(20)]
@@ -28,28 +28,35 @@ def test_order_of_ranges_not_of_arrival() -> None:
         thread.join()
     assert seen == list(range(20))
     assert turnstile.position == 20
+    turnstile.require_end(20)
+    with pytest.raises(UnwritableError) as caught:
+        turnstile.require_end(21)
+    assert caught.value.data["offset"] == 20
 
 
 @pytest.mark.timeout(20)
 def test_failure_turns_the_others_away() -> None:
-    turnstile, answers = Turnstile(), list[bool]()
+    turnstile, turned_away = Turnstile("out"), list[int]()
 
     def wait() -> None:
-        with turnstile.turn(5, 6) as admitted:
-            answers.append(admitted)
+        try:
+            with turnstile.turn(5, 6):
+                raise AssertionError("it was let through")
+        except UnwritableError as error:
+            turned_away.append(error.data["offset"])
 
     thread = threading.Thread(target=wait)
     thread.start()
     with pytest.raises(ValueError, match="inside"), turnstile.turn(0, 5):
         raise ValueError("inside")
     thread.join()
-    assert answers == [False]
+    assert turned_away == [5]
     assert turnstile.position == 0
 
 
 @pytest.mark.timeout(20)
 def test_close_waits_for_the_one_inside() -> None:
-    turnstile, inside, left = Turnstile(), threading.Event(), list[float]()
+    turnstile, inside, left = Turnstile("out"), threading.Event(), list[float]()
 
     def linger() -> None:
         with turnstile.turn(0, 1):

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from imageport.disk.base import SECTOR
 from imageport.disk.deflate import deflate
-from imageport.disk.errors import UnsupportedError, UnwritableError
+from imageport.disk.errors import UnsupportedError
 from imageport.disk.mapped import MAX_SIZE
 from imageport.disk.target import TargetFile
 from imageport.disk.turnstile import Turnstile
@@ -52,7 +52,7 @@ class StreamVmdkWriter:
         self.name = target.name
         self._file = target
         target.open()
-        self._turnstile = Turnstile()
+        self._turnstile = Turnstile(self.name)
         self._at = 0
         self._table = array("I", [0]) * TABLE_ENTRIES
         self._table_index = 0
@@ -81,18 +81,17 @@ class StreamVmdkWriter:
         """See `DiskWriter.write`; every grain is stored, also one of zeros."""
         starts = range(0, len(data), GRAIN)
         grains = [_packed(offset + at, data[at : at + GRAIN]) for at in starts]
-        with self._turnstile.turn(offset, offset + len(data)) as admitted:
-            self._require(admitted, offset)
+        with self._turnstile.turn(offset, offset + len(data)):
             self._append_grains(offset // GRAIN, grains)
 
     def zero(self, offset: int, length: int) -> None:
         """See `DiskWriter.zero`."""
-        with self._turnstile.turn(offset, offset + length) as admitted:
-            self._require(admitted, offset)
+        with self._turnstile.turn(offset, offset + length):
+            pass
 
     def finish(self) -> None:
         """See `DiskWriter.finish`; raises when the disk was not covered."""
-        self._require(self._turnstile.position == self.size, self._turnstile.position)
+        self._turnstile.require_end(self.size)
         self._end_table()
         directory = self._append_metadata(Marker.GRAIN_DIRECTORY, self._directory)
         footer = replace(self._header, directory=directory)
@@ -142,11 +141,6 @@ class StreamVmdkWriter:
     def _append(self, data: bytes) -> None:
         self._file.write(self._at, data)
         self._at += len(data)
-
-    def _require(self, in_order: bool, offset: int) -> None:
-        if not in_order:
-            detail = "the stream was closed or is incomplete"
-            raise UnwritableError(file=self.name, offset=offset, detail=detail)
 
 
 def _packed(offset: int, grain: memoryview) -> bytes:

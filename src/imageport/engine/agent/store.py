@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from imageport.host.files import write_whole
 
 _LOG_KEPT = 2000
 """Lines of a command's log that are kept."""
@@ -78,12 +79,7 @@ class CommandStore:
             self._commands[command.id] = command
             del command.log[:-_LOG_KEPT]
             path = self._folder / f"{command.id}.json"
-            partial = path.with_suffix(".part")
-            with partial.open("w") as file:
-                json.dump(asdict(command), file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(path)
+            write_whole(path, [json.dumps(asdict(command)).encode()])
 
 
 def _read(path: Path) -> Command:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_void_p
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from imageport.guest.windows.registry_value import Value
@@ -160,12 +159,7 @@ class Hive:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

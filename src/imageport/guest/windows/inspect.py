@@ -22,13 +22,11 @@ from imageport.guest.windows import (
 )
 from imageport.guest.windows.findings import findings
 from imageport.guest.windows.inspect_release import architecture, is_server, release
-from imageport.guest.windows.places import BOOT_MANAGER, EMS_SETTINGS, SERVICES
+from imageport.guest.windows.places import BOOT_MANAGER, EMS_SETTINGS
 from imageport.guest.windows.registry import Registry, rendered
 from imageport.model.guest import Inspection, OsFamily
 from imageport.model.guest_facts import TcpInterface, WindowsFacts
 from imageport.model.windows_facts import WindowsRelease
-
-__all__ = ["SERVICES", "inspection"]
 
 _OLDEST_BUILD: Final = 14393
 """Windows Server 2016, and Windows 10 of the same year (1607)."""

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from imageport.disk.base import GIB, BlockWriter, DiskReader, ExtentKind
 from imageport.disk.copy import copy
@@ -34,6 +27,7 @@ from imageport.disk.treehash import tree_hash
 from imageport.model.credentials import AwsKey
 from lab.aws.process import LabProcess
 from lab.aws.signature import ACCESS_KEY, EXPIRED_SESSION, SECRET_KEY
+from lab.certificates import LabAuthority
 from tests.contract.ends.contract import SIZE, EndContract
 from tests.contract.ends.ebs.case import KEY, REGION, EbsCase, content, is_complete, is_get, is_put
 
@@ -239,32 +233,13 @@ def test_patience_is_the_accounts(case: EbsCase) -> None:
     assert time.monotonic() - started < case.patience
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for this computer that nobody else signed, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the lab")])
-    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(here, critical=False)
-        .sign(key, SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return paths
-
-
 def test_tls(source: DiskReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The given certificates count, whatever the environment says; others are refused at once."""
-    certificate, key = _certificate(tmp_path)
+    authority = LabAuthority(tmp_path / "ca")
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, "/nowhere")
-    with LabProcess(tmp_path / "aws", (certificate, key)) as lab:
-        account = EbsAccount(REGION, KEY, endpoint=lab.url, ec2_endpoint=lab.url, ca=certificate)
+    with LabProcess(tmp_path / "aws", authority.sign("server")) as lab:
+        account = EbsAccount(REGION, KEY, endpoint=lab.url, ec2_endpoint=lab.url, ca=authority.path)
         target = EbsWriter(account, SIZE, state=tmp_path / "state.json")
         manifest = copy(source, target)
         with EbsReader(account, target.snapshot, size=SIZE) as reader:

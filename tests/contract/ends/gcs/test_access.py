@@ -25,7 +25,7 @@ from imageport.disk.treehash import tree_hash
 from imageport.disk.unpack import ArchiveReader
 from imageport.model.credentials import GcpServiceAccount
 from imageport.model.target import DiskFormat
-from lab.certificate import server_context
+from lab.certificates import LabAuthority
 from tests.contract.disk import qemu
 from tests.contract.ends.contract import SIZE, make_disk
 from tests.contract.ends.gcs.case import ARCHIVE, GcsCase
@@ -163,14 +163,13 @@ def test_key_that_is_none(case: GcsCase, disk: Path) -> None:
 def test_own_authority_wins_over_the_environment(
     case: GcsCase, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case.peer.over_tls(server_context(tmp_path))
+    authority, other = LabAuthority(tmp_path / "own"), LabAuthority(tmp_path / "other")
+    case.peer.over_tls(authority.server_context())
     case.peer.emulator.put("tls.raw", disk.read_bytes())
-    (tmp_path / "other").mkdir()
-    server_context(tmp_path / "other")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "other" / "ca.pem"))
+        monkeypatch.setenv(name, str(other.path))
     address = f"https://127.0.0.1:{case.peer.port}"
-    place = GcsPlace(BUCKET, "tls.raw", endpoint=address, ca=tmp_path / "ca.pem")
+    place = GcsPlace(BUCKET, "tls.raw", endpoint=address, ca=authority.path)
     with open_disk(GcsFile(place, patience=2)) as reader, open_disk(disk) as source:
         assert tree_hash(reader).root == tree_hash(source).root
 
@@ -178,7 +177,7 @@ def test_own_authority_wins_over_the_environment(
 def test_unknown_authority_is_refused_at_once(
     case: GcsCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case.peer.over_tls(server_context(tmp_path))
+    case.peer.over_tls(LabAuthority(tmp_path / "own").server_context())
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     place = GcsPlace(BUCKET, "tls.raw", endpoint=f"https://127.0.0.1:{case.peer.port}")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from imageport.disk.errors import UnwritableError
 from imageport.disk.journal import Journal
+from imageport.disk.kept import keep
 from imageport.disk.manifest import Leaves
 
 _RECORD_EVERY = 4096
@@ -40,16 +39,7 @@ class Pending:
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all. Raises `UnwritableError`."""
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with open(partial, "w") as file:
-                json.dump(asdict(self), file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            detail = error.strerror or type(error).__name__
-            raise UnwritableError(file=str(path), offset=0, detail=detail) from error
+        keep(path, [json.dumps(asdict(self)).encode()])
 
 
 class PutBlocks:

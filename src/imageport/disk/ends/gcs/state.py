@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 
 from imageport.disk.ends.gcs.place import GcsPlace
 from imageport.disk.errors import UnwritableError
+from imageport.disk.kept import keep
 
 
 class UploadState:
@@ -49,17 +49,7 @@ class UploadState:
 
     def save(self, word: str) -> None:
         """Keep `word`, durably. Raises `UnwritableError`."""
-        partial = self._path.with_name(self._path.name + ".partial")
-        try:
-            file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(file, json.dumps({**self._header, "word": word}).encode())
-                os.fsync(file)
-            finally:
-                os.close(file)
-            partial.replace(self._path)
-        except OSError as error:
-            raise self._unusable(error.strerror or type(error).__name__) from error
+        keep(self._path, [json.dumps({**self._header, "word": word}).encode()])
 
     def remove(self) -> None:
         """Forget the upload; safe to repeat."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import ClassVar, Self
+from collections.abc import Iterator
+from typing import ClassVar, Self, Unpack
 
 from imageport.disk.base import KIB, SECTOR, Extent, ExtentKind
 from imageport.disk.ends.errors import DeniedError
 from imageport.disk.ends.nbd.address import NbdAddress, NbdTls
 from imageport.disk.ends.nbd.disk import NbdDisk
 from imageport.disk.ends.nbd.ledger import Ledger
-from imageport.disk.ends.nbd.peer import CONNECTIONS, NbdPeer
+from imageport.disk.ends.nbd.peer import NbdOptions, NbdPeer
 from imageport.disk.ends.nbd.protocol import Flag
-from imageport.disk.ends.retry import PATIENCE
 from imageport.disk.errors import NotADiskError, TargetTooSmallError
 from imageport.model.target import DiskFormat
 
@@ -32,25 +29,11 @@ class NbdReader:
     format: ClassVar[DiskFormat] = DiskFormat.RAW
     workers: ClassVar[int] = 8
 
-    def __init__(  # noqa: PLR0913  # the last four are options, by keyword only
-        self,
-        address: NbdAddress,
-        tls: NbdTls | None = None,
-        *,
-        patience: float = PATIENCE,
-        connections: int = CONNECTIONS,
-        cancel: threading.Event | None = None,
-        on_wait: Callable[[str, float], None] = lambda detail, seconds: None,
+    def __init__(
+        self, address: NbdAddress, tls: NbdTls | None = None, **options: Unpack[NbdOptions]
     ) -> None:
-        """Connect; `patience` in seconds. Raises `EndError`, `NotADiskError`."""
-        self._peer = NbdPeer(
-            address,
-            tls,
-            patience=patience,
-            connections=connections,
-            cancel=cancel,
-            on_wait=on_wait,
-        )
+        """Connect. Raises `EndError`, `NotADiskError`."""
+        self._peer = NbdPeer(address, tls, **options)
         self._disk = NbdDisk(self._peer)
         self.name, self.size = self._peer.name, self._disk.size
         if self.size % SECTOR or not self.size:
@@ -88,12 +71,7 @@ class NbdReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -109,30 +87,20 @@ class NbdWriter:
     ordered: ClassVar[bool] = False
     workers: ClassVar[int] = 8
 
-    def __init__(  # noqa: PLR0913  # the rest are options, by keyword only
+    def __init__(
         self,
         address: NbdAddress,
         size: int,
         tls: NbdTls | None = None,
         *,
         allocate: bool = False,
-        patience: float = PATIENCE,
-        connections: int = CONNECTIONS,
-        cancel: threading.Event | None = None,
-        on_wait: Callable[[str, float], None] = lambda detail, seconds: None,
+        **options: Unpack[NbdOptions],
     ) -> None:
-        """Connect to an export of at least `size` bytes; `patience` in seconds.
+        """Connect to an export of at least `size` bytes.
 
         With `allocate`, zeros take room at the server. Raises `EndError`, `TargetTooSmallError`.
         """
-        self._peer = NbdPeer(
-            address,
-            tls,
-            patience=patience,
-            connections=connections,
-            cancel=cancel,
-            on_wait=on_wait,
-        )
+        self._peer = NbdPeer(address, tls, **options)
         self._disk = NbdDisk(self._peer, allocate=allocate)
         self._ledger = Ledger(self._disk)
         self.name, self.size = self._peer.name, self._disk.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from typing import TypedDict
 
 from imageport.disk.ends.errors import (
     ChangedError,
@@ -39,6 +40,15 @@ class NotFastError(RefusedError):
     """The server would write zeros no faster than data. Never leaves this package."""
 
 
+class NbdOptions(TypedDict, total=False):
+    """What an export may be opened with; see `NbdPeer`."""
+
+    patience: float
+    connections: int
+    cancel: threading.Event | None
+    on_wait: Callable[[str, float], None]
+
+
 class _Slot:
     """A place for a connection, and the lock for making it."""
 
@@ -65,7 +75,7 @@ class NbdPeer:
         cancel: threading.Event | None = None,
         on_wait: Callable[[str, float], None] = lambda detail, seconds: None,
     ) -> None:
-        """Connect. Raises `EndError`."""
+        """Connect; `patience` in seconds. Raises `EndError`."""
         self.name = str(address)
         self.reconnected = 0
         """How many connections were made in place of broken ones."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,8 +24,8 @@ from imageport.disk.errors import (
     TargetExistsError,
     TargetTooSmallError,
     UnsupportedError,
-    UnwritableError,
 )
+from imageport.disk.kept import keep
 from imageport.disk.target import TargetFile
 from imageport.model.credentials import AzureSas
 
@@ -318,16 +317,7 @@ class PageBlobTarget(TargetFile):
         return str(said["id"]) if "id" in said else None
 
     def _remember(self) -> None:
-        partial = self._state.with_name(self._state.name + ".partial")
-        try:
-            with open(partial, "w") as file:
-                json.dump({"blob": self.name, "id": self._id}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._state)
-        except OSError as error:
-            detail = error.strerror or type(error).__name__
-            raise UnwritableError(file=str(self._state), offset=0, detail=detail) from error
+        keep(self._state, [json.dumps({"blob": self.name, "id": self._id}).encode()])
 
 
 def _with(lease: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from imageport.guest.windows import components
 from imageport.guest.windows.components import Installer
 from imageport.guest.windows.edits import copy_in
 from imageport.guest.windows.inspect_software import citrix, installed
+from imageport.guest.windows.installer import msi
 from imageport.guest.windows.runner import FILES, RUN
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import Change, Check, OsFamily
@@ -135,3 +136,16 @@ class AddPart(FixUp):
             "Give a folder with it (--components), in a folder that is named by its version.",
             {"option": self.option, "version": self.wanted(task)},
         )
+
+
+class AddVdaPart(AddPart):
+    """An MSI in the VDA's own version."""
+
+    def wanted(self, task: Task) -> str | None:
+        """The VDA's release."""
+        vda = task.windows.component(CitrixPart.VDA)
+        return vda.version.split(".")[0] if vda and vda.version else None
+
+    def command(self, place: str) -> str:
+        """An MSI."""
+        return msi(place, restart=True)

@@ -7,7 +7,7 @@ from imageport.guest.fixups.first_boot import FirstBootRunner
 from imageport.guest.session import Session
 from imageport.guest.windows import runner
 from imageport.guest.windows.edits import SetValue, WriteFile
-from imageport.guest.windows.inspect import SERVICES
+from imageport.guest.windows.places import SERVICES
 from imageport.guest.windows.registry_value import Value
 from imageport.model.guest import Change, OsFamily
 from imageport.model.wishes import Operation

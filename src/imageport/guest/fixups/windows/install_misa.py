@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from imageport.guest.fixup import Task
-from imageport.guest.fixups.windows.citrix_part import AddPart
-from imageport.guest.windows.installer import msi
+from imageport.guest.fixups.windows.citrix_part import AddVdaPart
 from imageport.model.windows_facts import CitrixPart
 
 
-class InstallMisa(AddPart):
+class InstallMisa(AddVdaPart):
     """In the VDA's own version."""
 
     name = "install-misa"
@@ -21,12 +20,3 @@ class InstallMisa(AddPart):
         """Where it is missing, or forced."""
         there = task.windows.component(self.part) is not None
         return task.options.force_misa or (task.options.install_misa and not there)
-
-    def wanted(self, task: Task) -> str | None:
-        """The VDA's release."""
-        vda = task.windows.component(CitrixPart.VDA)
-        return vda.version.split(".")[0] if vda and vda.version else None
-
-    def command(self, place: str) -> str:
-        """An MSI."""
-        return msi(place, restart=True)
