@@ -14,6 +14,7 @@ from imageport.model.target import Controller, DiskFormat, Firmware
 from lab.guests import (
     Flavour,
     LinuxMaster,
+    MbrLayout,
     Product,
     Root,
     State,
@@ -37,7 +38,7 @@ _NAMES: Final[dict[str, WindowsMaster | LinuxMaster]] = {
     "linux-netplan": LinuxMaster(Firmware.UEFI, flavour=Flavour.NETPLAN),
 }
 
-_ASKED: Final = ("product", "tools", "state", "vda", "joined", "hang")
+_ASKED: Final = ("product", "tools", "state", "vda", "joined", "hang", "layout", "uefi_loaders")
 
 
 def main() -> int:
@@ -64,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--vda", type=Vda, choices=list(Vda))
     build.add_argument("--joined", action="store_true", default=None, help="a domain's member")
     build.add_argument("--hang", action="store_true", default=None, help="a boot that never ends")
+    build.add_argument("--layout", type=MbrLayout, choices=list(MbrLayout), help="of a BIOS' disk")
+    loaders = "loaders for UEFI in a BIOS' Windows"
+    build.add_argument("--uefi-loaders", action="store_true", default=None, help=loaders)
     build.set_defaults(run=_build)
     drivers = commands.add_parser("drivers", help="write a driver library for phony Windows")
     drivers.add_argument("folder", type=Path)

@@ -27,7 +27,7 @@ _USERLAND: Final = (
 _MODULES: Final = """
     vmw_pvscsi virtio_scsi virtio_blk ahci ata_piix ata_generic sd_mod hv_vmbus hv_storvsc
     xen-blkfront vmxnet3 virtio_net ena gve hv_netvsc button evdev
-    ntfs3 vfat nls_cp437 nls_ascii nls_iso8859-1
+    efivarfs ntfs3 vfat nls_cp437 nls_ascii nls_iso8859-1
 """
 """NVMe, virtio-pci and Xen's front ends without files are built into the kernel."""
 _LIBRARIES: Final = (

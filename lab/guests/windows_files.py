@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from pathlib import Path
 from typing import Final
 
 from imageport.guest.windows.hive import base_block_checksum
-from lab.guests.windows_drivers import HANGING_DRIVER, Driver, drivers
+from lab.guests.registry_data import Values
+from lab.guests.windows_drivers import HANGING_DRIVER, Driver
+from lab.guests.windows_drivers import drivers as drivers_of
 from lab.guests.windows_registry import HIVES, write_hives
 from lab.guests.windows_software import write_agents
 from lab.guests.windows_spec import State, WindowsMaster
@@ -27,6 +30,13 @@ _FOLDERS: Final = (
     "Users/Public",
     "Recovery",
 )
+_PROGRAMS: Final = (
+    "explorer.exe",
+    "System32/cmd.exe",
+    "System32/ntoskrnl.exe",
+    "System32/winload.exe",
+    "System32/winload.efi",
+)
 _X64: Final = 0x8664
 _I386: Final = 0x014C
 _HANG: Final = b"imageport-lab: hang"
@@ -34,19 +44,26 @@ _BASE_BLOCK: Final = 512
 """Bytes of a base block that a log file repeats."""
 
 
-def fill_system_volume(root: Path, master: WindowsMaster, loader: str) -> None:
-    """Lay out `\\Windows` and its neighbours in the mounted volume `root`."""
+def fill_system_volume(
+    root: Path, master: WindowsMaster, *, drives: Values, uefi_loader: Path | None = None
+) -> None:
+    """Lay out `\\Windows` and its neighbours in the mounted volume `root`.
+
+    `drives` is what it remembers of volumes; `uefi_loader` is its boot manager for UEFI.
+    """
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True)
     windows = root / "Windows"
     machine = _I386 if master.state is State.THIRTY_TWO_BIT else _X64
-    for program in ("explorer.exe", "System32/cmd.exe", "System32/ntoskrnl.exe", loader):
+    for program in _PROGRAMS:
         (windows / program).write_bytes(portable_executable(machine=machine))
-    for driver in drivers(master):
+    for driver in drivers_of(master):
         _install(windows, driver)
     (windows / "System32/drivers/etc/hosts").write_text("# Copyright: none\r\n", newline="")
     config = windows / "System32/config"
-    write_hives(master, config)
+    write_hives(master, config, drives)
+    if uefi_loader:
+        _put_loaders(windows / "Boot", uefi_loader)
     for name in HIVES:
         for log in ("LOG1", "LOG2"):
             (config / f"{name}.{log}").touch()
@@ -55,6 +72,18 @@ def fill_system_volume(root: Path, master: WindowsMaster, loader: str) -> None:
     leave_files(root, master)
     if master.state is State.DIRTY_HIVE:
         _make_dirty(config / "SYSTEM", config / "SYSTEM.LOG1")
+
+
+def _put_loaders(boot: Path, manager: Path) -> None:
+    """What bcdboot copies to an EFI system partition."""
+    for folder in ("EFI/en-US", "Fonts", "Resources/en-US"):
+        (boot / folder).mkdir(parents=True)
+    shutil.copyfile(manager, boot / "EFI/bootmgfw.efi")
+    (boot / "EFI/memtest.efi").write_bytes(portable_executable())
+    (boot / "EFI/en-US/bootmgfw.efi.mui").write_bytes(portable_executable())
+    (boot / "Fonts/wgl4_boot.ttf").write_bytes(b"\0\1\0\0".ljust(4096, b"f"))
+    (boot / "Resources/bootres.dll").write_bytes(portable_executable())
+    (boot / "Resources/en-US/bootres.dll.mui").write_bytes(portable_executable())
 
 
 def _install(windows: Path, driver: Driver) -> None:

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import struct
 import uuid
 from pathlib import Path
 from typing import Final
 
 from imageport.guest.windows.hive import Hive
-from imageport.model.target import Firmware
 from lab.guests.blank_hive import blank_hive
 from lab.guests.registry_data import Values, put
 from lab.guests.windows_domain import fill_security, put_membership
 from lab.guests.windows_drivers import HDC, NET, SCSI, SYSTEM, Driver, drivers
 from lab.guests.windows_software import put_products, services
 from lab.guests.windows_spec import RELEASES, Release, Tools, WindowsMaster
-from lab.guests.windows_states import boot_device, leave_registry
+from lab.guests.windows_states import leave_registry
 
 HIVES: Final = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY", "DEFAULT")
 _SET: Final = "ControlSet001"
 _DISK_DRIVE: Final = "{4d36e967-e325-11ce-bfc1-08002be10318}"
 _VOLUME: Final = "{71a27cdd-812a-11d0-bec7-08002be2092f}"
-_LOADER: Final = "{b2721d73-1db4-4c62-bf78-c548a880142d}"
-_BOOT_MANAGER: Final = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
 _FIRST_WITH_DISPLAY_VERSION: Final = 19042
 _NIC: Final = "{5b4f1d5e-2a5a-4a7b-9d3e-0c50561ab2c3}"
 
 
-def write_hives(master: WindowsMaster, folder: Path) -> None:
-    """Write the files SYSTEM, SOFTWARE, SAM, SECURITY and DEFAULT into `folder`."""
+def write_hives(master: WindowsMaster, folder: Path, drives: Values) -> None:
+    """Write the files SYSTEM, SOFTWARE, SAM, SECURITY and DEFAULT into `folder`.
+
+    `drives` is what Windows remembers of its volumes (`MountedDevices`).
+    """
     for name in HIVES:
         (folder / name).write_bytes(blank_hive("ROOT", name))
     with Hive.open(folder / "SYSTEM", writable=True) as hive:
+        put(hive, "MountedDevices", drives)
         _fill_system(hive, master)
         leave_registry(hive, "SYSTEM", master)
         hive.commit()
@@ -48,31 +48,8 @@ def write_hives(master: WindowsMaster, folder: Path) -> None:
             hive.commit()
 
 
-def write_bcd(file: Path, master: WindowsMaster) -> None:
-    """Write a boot configuration store: the boot manager and one loader that it starts."""
-    firmware = master.firmware
-    file.write_bytes(blank_hive("NewStoreRoot", "BCD"))
-    program = "winload.efi" if firmware is Firmware.UEFI else "winload.exe"
-    manager, loader = f"Objects\\{_BOOT_MANAGER}", f"Objects\\{_LOADER}"
-    with Hive.open(file, writable=True) as hive:
-        put(hive, "Description", {"KeyName": "BCD00000000", "System": 1})
-        put(hive, f"{manager}\\Description", {"Type": 0x10100002})
-        put(hive, f"{manager}\\Elements\\23000003", {"Element": _LOADER})
-        put(hive, f"{manager}\\Elements\\24000001", {"Element": [_LOADER]})
-        put(hive, f"{manager}\\Elements\\25000004", {"Element": struct.pack("<Q", 30)})
-        put(hive, f"{loader}\\Description", {"Type": 0x10200003})
-        put(hive, f"{loader}\\Elements\\12000002", {"Element": f"\\Windows\\system32\\{program}"})
-        put(hive, f"{loader}\\Elements\\12000004", {"Element": "Windows"})
-        put(hive, f"{loader}\\Elements\\16000009", {"Element": b"\1"})
-        put(hive, f"{loader}\\Elements\\22000002", {"Element": "\\Windows"})
-        for element in ("11000001", "21000001"):
-            put(hive, f"{loader}\\Elements\\{element}", {"Element": boot_device(master)})
-        hive.commit()
-
-
 def _fill_system(hive: Hive, master: WindowsMaster) -> None:
     put(hive, "Select", {"Current": 1, "Default": 1, "Failed": 0, "LastKnownGood": 1})
-    put(hive, "MountedDevices", {"\\DosDevices\\C:": b"DMIO:ID:" + bytes(16)})
     put(hive, "Setup", {"SystemSetupInProgress": 0, "SetupType": 0, "CmdLine": ""})
     _fill_control(hive, master)
     _fill_classes(hive, master)

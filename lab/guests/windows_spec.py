@@ -129,6 +129,18 @@ class State(StrEnum):
     """No operating system: one NTFS volume with a file in it."""
 
 
+class MbrLayout(StrEnum):
+    """How the disk of a BIOS' Windows is divided."""
+
+    RESERVED = "reserved"
+    """A system partition of 100 MiB, and Windows."""
+    SINGLE = "single"
+    """Windows alone, active."""
+    RECOVERY = "recovery"
+    """A system partition of 50 MiB, Windows, and a recovery partition up to the disk's end, as
+    setup of Windows 10 makes them; the recovery environment has a boot entry."""
+
+
 @dataclass(frozen=True, slots=True)
 class WindowsMaster:
     """A phony Windows. `hang`: a boot driver never returns, so that the logo stays for ever."""
@@ -150,3 +162,7 @@ class WindowsMaster:
     """`CrashControl\\AutoReboot`, on as after an installation."""
     computer_name: str = "MASTER01"
     size_mib: int = 2048
+    layout: MbrLayout = MbrLayout.RESERVED
+    """Of a BIOS' disk."""
+    uefi_loaders: bool = False
+    """A BIOS' Windows holds its boot loaders for UEFI, as every real one does: some 20 MB here."""

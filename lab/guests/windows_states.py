@@ -12,6 +12,7 @@ from typing import Final
 from imageport.guest.windows.hive import Hive
 from imageport.guest.windows.overlay import WOF_TAG
 from lab.guests.registry_data import Values, put
+from lab.guests.windows_devices import Place
 from lab.guests.windows_domain import put_entra
 from lab.guests.windows_spec import State, WindowsMaster
 
@@ -140,12 +141,10 @@ def _compress(place: Path) -> None:
         place.symlink_to(f"unsupported reparse tag 0x{WOF_TAG:08x}")
 
 
-def boot_device(master: WindowsMaster) -> bytes:
-    """The boot entry's device element: 16 bytes of options, type, flags, length, and its content.
-
-    Type 6 is a partition; type 0 with a path is a file, here a VHD that holds the Windows.
-    """
+def boot_device(master: WindowsMaster, windows: Place | None) -> bytes:
+    """The boot entry's device element: Windows' partition (of no disk, without one), or a file
+    (type 0 with a path), here a VHD that holds the Windows."""
     if master.state is State.VHD_BOOT:
         content = "\\Images\\Windows.vhdx\0".encode("utf-16-le")
         return bytes(16) + struct.pack("<IIII", 0, 0, 16 + len(content), 0) + content
-    return bytes(16) + struct.pack("<IIII", 6, 0, 0x48, 0) + bytes(0x38)
+    return (windows or Place(bytes(40), b"")).element

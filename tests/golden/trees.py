@@ -15,8 +15,8 @@ from imageport.guest.linux import cpio
 from imageport.guest.linux.needs import all_modules
 from imageport.model.guest import OsFamily, Volume
 from imageport.model.target import Firmware
+from lab.guests.windows_bcd import write_bcd
 from lab.guests.windows_files import fill_system_volume, portable_executable
-from lab.guests.windows_registry import write_bcd
 from lab.guests.windows_spec import State, WindowsMaster
 
 KERNEL = "6.1.0-18-amd64"
@@ -146,7 +146,7 @@ def windows_tree(folder: Path, master: WindowsMaster) -> Guest:
     root, esp = folder / "root", folder / "esp"
     root.mkdir(parents=True)
     uefi = master.firmware is Firmware.UEFI
-    fill_system_volume(root, master, "System32/winload.efi" if uefi else "System32/winload.exe")
+    fill_system_volume(root, master, drives={"\\DosDevices\\C:": b"DMIO:ID:" + bytes(16)})
     boot = folder / "boot"
     store = esp / "EFI/Microsoft/Boot/BCD" if uefi else boot / "Boot/BCD"
     store.parent.mkdir(parents=True)

@@ -66,7 +66,13 @@ class Boot:
             # The picture of the boot device: nothing at all is there to read a setting from.
             raise StopError(0x7B, _NO_BOOT_DEVICE, f"no disk {identity} is visible")
         volumes = machine.volumes(self.disk)
-        program = self._boot_program(volumes)
+        entry = self._boot_entry(volumes)
+        program = entry.program
+        if entry.partition is not None:
+            volumes = [volume for volume in volumes if volume.name == entry.partition]
+            if not volumes:
+                detail = f"the device of {entry.identity} is no partition of {self.disk}"
+                raise StopError(0xC000000E, "BOOT_MANAGER", detail)
         for volume in reversed([v for v in volumes if v.kind in ("ntfs", "bitlocker")]):
             if volume.kind == "bitlocker":
                 raise StopError(0x7B, _NO_BOOT_DEVICE, "the system volume is encrypted")
@@ -80,13 +86,13 @@ class Boot:
             machine.busybox("umount", str(_VOLUME))
         raise StopError(0x7B, _NO_BOOT_DEVICE, "no volume holds \\Windows")
 
-    def _boot_program(self, volumes: list[machine.Volume]) -> str:
+    def _boot_entry(self, volumes: list[machine.Volume]) -> boot_manager.Entry:
         try:
             entry = boot_manager.default_entry(volumes)
         except boot_manager.BootStoreError as error:
             raise StopError(0xC000000F, "BOOT_MANAGER", str(error)) from error
         say(f"boot manager: starts {entry.program} of {entry.identity}")
-        return entry.program
+        return entry
 
     def _mount(self, volume: machine.Volume) -> None:
         """Read-only: a boot that stops has changed nothing."""

@@ -14,11 +14,13 @@ from imageport.model.errors import ImageportError
 from . import machine
 from .drivers import resolve
 
-_STORES: Final = (r"EFI\Microsoft\Boot\BCD", r"Boot\BCD")
+_STORES: Final = {True: ("fat", r"EFI\Microsoft\Boot\BCD"), False: ("ntfs", r"Boot\BCD")}
+"""By firmware, UEFI or not: the kind of volume that the store lies on, and its path."""
 _MOUNTED: Final = Path("/b")
 _MANAGER: Final = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
 _DEFAULT: Final = "23000003"
 _APPLICATION: Final = "12000002"
+_OS_DEVICE: Final = "21000001"
 
 
 class BootStoreError(Exception):
@@ -27,22 +29,24 @@ class BootStoreError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """The loader that the boot manager starts: its object's id and its program's path."""
+    """The loader that the boot manager starts: its object's id, its program's path, and the name of
+    its partition (see `machine.Volume`); None when it is no partition."""
 
     identity: str
     program: str
+    partition: bytes | None
 
 
 def default_entry(volumes: list[machine.Volume]) -> Entry:
     """The default entry of the first store on `volumes`; raises `BootStoreError`."""
+    kind, path = _STORES[machine.is_uefi()]
     for volume in volumes:
-        if volume.kind not in ("fat", "ntfs"):
+        if volume.kind != kind:
             continue
         with _mounted(volume) as root:
-            for path in _STORES:
-                store = resolve(root, path)
-                if store:
-                    return _read(store, path)
+            store = resolve(root, path)
+            if store:
+                return _read(store, path)
     raise BootStoreError("no boot configuration store was found")
 
 
@@ -63,12 +67,24 @@ def _read(store: Path, path: str) -> Entry:
         with Hive.open(store) as hive:
             manager = hive.key(f"Objects\\{_MANAGER}")
             identity = _element(manager, _DEFAULT)
-            program = _element(hive.key(f"Objects\\{identity}"), _APPLICATION)
+            entry = hive.key(f"Objects\\{identity}")
+            program = _element(entry, _APPLICATION)
+            partition = _partition(entry)
     except ImageportError as damaged:
         raise BootStoreError(f"{path}: {damaged.message}") from damaged
     if identity is None or program is None:
         raise BootStoreError(f"{path} names no default entry with a program")
-    return Entry(identity, program)
+    return Entry(identity, program, partition)
+
+
+def _partition(entry: Key | None) -> bytes | None:
+    """The name in the entry's device element: behind options (16 bytes) and a head (16) whose type,
+    6, says that it is a partition."""
+    element = entry.key(f"Elements\\{_OS_DEVICE}") if entry else None
+    value = element.value("Element") if element else None
+    if value is None or value.data[16:20] != b"\6\0\0\0":
+        return None
+    return value.data[32:72]
 
 
 def _element(entry: Key | None, name: str) -> str | None:

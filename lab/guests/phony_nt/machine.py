@@ -16,16 +16,23 @@ from typing import Final
 _PCI_ADDRESS: Final = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _BUSES: Final = ("pci", "virtio", "vmbus", "xen")
 _ALWAYS: Final = ("button", "evdev")
+_EFI_VARIABLES: Final = Path("/sys/firmware/efi/efivars")
+_LOADER_VENDOR: Final = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _NOT_DISKS: Final = ("loop", "ram", "zram", "sr", "fd", "dm-")
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A partition; `kind` is `ntfs`, `bitlocker`, `fat` or `other`."""
+    """A partition; `kind` is `ntfs`, `bitlocker`, `fat` or `other`.
+
+    `name` is how the boot store names it: the partition, the kind of disk and of its table (0 GPT,
+    1 MBR), the disk; 40 bytes.
+    """
 
     number: int
     device: str
     kind: str
+    name: bytes
 
 
 @dataclass(frozen=True)
@@ -81,27 +88,70 @@ def busybox(*words: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def find_disk(identity: str, seconds: float) -> str | None:
-    """Name in /sys/block of the disk with `identity` (`mbr:1a2b3c4d` or `gpt:GUID`), or None.
+    """Name in /sys/block of the disk with `identity` (`mbr:1a2b3c4d`, `gpt:GUID`), or None.
 
     It is found by what is written on it, as a boot loader's configuration does it, so that a
-    second disk in the machine is never taken for it. Waits up to `seconds` for it to appear.
+    second disk in the machine is never taken for it. `loader` is the disk with the partition that
+    the firmware started the boot loader from. Waits up to `seconds` for it to appear.
     """
+    if identity == "loader":
+        identity = f"partition:{_loader_partition()}"
     deadline = time.monotonic() + seconds
     while True:
         for disk in sorted(Path("/sys/block").iterdir()):
-            if not disk.name.startswith(_NOT_DISKS) and _identity(disk) == identity:
+            if not disk.name.startswith(_NOT_DISKS) and identity in _identities(disk):
                 return disk.name
         if time.monotonic() > deadline:
             return None
         time.sleep(0.1)
 
 
-def _identity(disk: Path) -> str:
+def is_uefi() -> bool:
+    """Whether UEFI started this machine."""
+    return Path("/sys/firmware/efi").exists()
+
+
+def _loader_partition() -> str:
+    """The GUID that systemd's stub says it was started from (systemd-boot(7), LoaderDevicePartUUID:
+    four bytes of attributes, then UTF-16)."""
+    busybox("modprobe", "-q", "efivarfs")
+    busybox("mount", "-t", "efivarfs", "efivarfs", str(_EFI_VARIABLES))
+    variable = _EFI_VARIABLES / f"LoaderDevicePartUUID-{_LOADER_VENDOR}"
+    data = variable.read_bytes() if variable.exists() else b""
+    return data[4:].decode("utf-16-le").rstrip("\0").lower()
+
+
+def _identities(disk: Path) -> set[str]:
+    """Of a GPT disk, its GUID and its partitions'; of another, its signature."""
+    found = _gpt(disk)
+    if found is None:
+        start = _read(f"/dev/{disk.name}", 0, 512).ljust(512)
+        return {f"mbr:{struct.unpack_from('<I', start, 440)[0]:08x}"}
+    identity, partitions = found
+    return {f"gpt:{identity}", *(f"partition:{each}" for each in partitions.values())}
+
+
+def _gpt(disk: Path) -> tuple[uuid.UUID, dict[int, uuid.UUID]] | None:
+    """The GUIDs of a GPT disk and, by their numbers, of its partitions."""
     sector = int((disk / "queue/logical_block_size").read_text())
-    start = _read(f"/dev/{disk.name}", 0, 2 * sector)
-    if start[sector : sector + 8] == b"EFI PART":
-        return f"gpt:{uuid.UUID(bytes_le=start[sector + 56 : sector + 72])}"
-    return f"mbr:{struct.unpack_from('<I', start.ljust(444), 440)[0]:08x}"
+    header = _read(f"/dev/{disk.name}", sector, 92)
+    if header[:8] != b"EFI PART":
+        return None
+    table, count, size = struct.unpack_from("<QII", header, 72)
+    rows = _read(f"/dev/{disk.name}", table * sector, count * size)
+    entries = ((number, rows[number * size :]) for number in range(count))
+    guids = {number + 1: uuid.UUID(bytes_le=row[16:32]) for number, row in entries if any(row[:16])}
+    return uuid.UUID(bytes_le=header[56:72]), guids
+
+
+def _name(disk: Path, number: int, start: int) -> bytes:
+    """See `Volume.name`; the partition begins `start` bytes into the disk."""
+    found = _gpt(disk)
+    if found:
+        identity, partitions = found
+        return partitions[number].bytes_le + struct.pack("<II", 0, 0) + identity.bytes_le
+    signature = _read(f"/dev/{disk.name}", 440, 4).ljust(4)
+    return struct.pack("<QQII", start, 0, 0, 1) + signature + bytes(12)
 
 
 def _read(device: str, offset: int, length: int) -> bytes:
@@ -135,7 +185,10 @@ def _volumes(disk: str) -> list[Volume]:
     found = []
     for partition in Path("/sys/block", disk).glob(f"{disk}*/partition"):
         device = f"/dev/{partition.parent.name}"
-        found.append(Volume(int(partition.read_text()), device, _kind(_read(device, 0, 512))))
+        number, kind = int(partition.read_text()), _kind(_read(device, 0, 512))
+        # sysfs counts in sectors of 512 bytes whatever the disk's own are.
+        start = int((partition.parent / "start").read_text()) * 512
+        found.append(Volume(number, device, kind, _name(Path("/sys/block", disk), number, start)))
     return sorted(found, key=lambda volume: volume.number)
 
 
