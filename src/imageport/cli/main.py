@@ -12,7 +12,17 @@ import typer
 
 from imageport import __version__
 
-_COMMANDS = ("migrate", "upgrade-pvs", "inspect", "image", "engine", "leftovers", "proof", "doctor")
+_COMMANDS = (
+    "migrate",
+    "upgrade-pvs",
+    "convert-to-uefi",
+    "inspect",
+    "image",
+    "engine",
+    "leftovers",
+    "proof",
+    "doctor",
+)
 
 
 def application(*words: str) -> typer.Typer:

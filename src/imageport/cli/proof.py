@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
 
 from imageport.cli.edge import edge
 from imageport.cli.screen import OUT, print_json
-from imageport.cli.views import proof_view
-from imageport.jobs.proof import check_proof, read_proof
+from imageport.cli.views import conversion_view, proof_view
+from imageport.jobs.proof import PROOFS, check_proof, read_proof
 from imageport.jobs.signature import public_key
 from imageport.model.proof import Proof
 
-app = typer.Typer(help="The proof beside a migrated image.", no_args_is_help=True)
+app = typer.Typer(help="The proof beside a job's output.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="The output, or its .proof folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -27,9 +26,11 @@ def show(file: File, as_json: AsJson = False) -> None:
     with edge(as_json=as_json):
         proof = read_proof(file)
         if as_json:
-            print_json(TypeAdapter(Proof).dump_python(proof, mode="json"))
-        else:
+            print_json(PROOFS.dump_python(proof, mode="json"))
+        elif isinstance(proof, Proof):
             OUT.print(proof_view(proof))
+        else:
+            OUT.print(conversion_view(proof))
 
 
 @app.command()

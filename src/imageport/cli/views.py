@@ -13,10 +13,11 @@ from rich.text import Text
 from imageport.cli.windows_view import windows_rows
 from imageport.jobs.look import Look
 from imageport.jobs.preflight import proof_folder
+from imageport.model.conversion import ConversionPlan
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import Change, Inspection
-from imageport.model.job import MigrateRequest
-from imageport.model.proof import BootTrial, DiskProof, Proof, Verdict
+from imageport.model.job import ConvertRequest, MigrateRequest
+from imageport.model.proof import BootTrial, ConversionProof, DiskProof, Proof, Verdict
 from imageport.model.wishes import Operation
 
 _COLOURS = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.BLOCKER: "red"}
@@ -45,6 +46,34 @@ def proof_view(proof: Proof) -> RenderableType:
     facts.add_row("Proof", str(proof_folder(Path(proof.output.path))))
     done = "Upgraded" if proof.request.operation is Operation.UPGRADE_PVS else "Migrated"
     return Group(Text(f"{done}, booted and verified", style="bold green"), facts)
+
+
+def conversion_view(proof: ConversionProof) -> RenderableType:
+    """The proof of a conversion on one screen."""
+    done = proof.conversion
+    facts = _grid()
+    facts.add_row("Source", _disk(proof.source))
+    facts.add_row("Child", _disk(proof.output))
+    for each in done.layout.partitions:
+        size = decimal(each.sectors * 512)
+        facts.add_row("Partition", f"{each.number}: {each.role}, {size}, {each.unique}")
+    good = sum(check.passed for check in done.checks)
+    facts.add_row("Changes", f"{len(done.changes)} made, {good} of {len(done.checks)} checks good")
+    facts.add_row("Took", ", ".join(f"{name} {took:.0f} s" for name, took in proof.seconds.items()))
+    facts.add_row("Proof", str(proof_folder(Path(proof.output.path))))
+    return Group(Text("Converted and verified", style="bold green"), facts)
+
+
+def conversion_plan_view(request: ConvertRequest, plan: ConversionPlan) -> RenderableType:
+    """What a conversion's dry run prints."""
+    blocked = plan.layout is None
+    end = "This would be refused." if blocked else "Nothing was changed."
+    return Group(
+        Text(f"Plan: {request.source} to UEFI -> {request.output}", style="bold"),
+        _findings(plan.findings),
+        _changes(plan.changes),
+        Text(end, style="bold red" if blocked else "bold green"),
+    )
 
 
 def _disk(disk: DiskProof) -> Text:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 from imageport.model.errors import ImageportError
+from imageport.model.findings import Finding, Severity
 
 
 class GuestError(ImageportError):
@@ -135,6 +139,24 @@ class BlockedError(GuestError):
     code = "guest.blocked"
     sentence = "The image cannot be prepared for {target}: {reasons}"
     remedy = "{remedies}"
+
+
+class ConversionBlockedError(GuestError):
+    """The survey found what keeps the disk from being converted."""
+
+    code = "guest.not-convertible"
+    sentence = "The disk cannot be converted to GPT and UEFI: {reasons}"
+    remedy = "{remedies}"
+
+    @classmethod
+    def by(cls, findings: Sequence[Finding]) -> Self:
+        """Because of the blockers among `findings`."""
+        blockers = [found for found in findings if found.severity is Severity.BLOCKER]
+        return cls(
+            reasons=" ".join(found.sentence for found in blockers),
+            remedies=" ".join(dict.fromkeys(found.remedy for found in blockers)),
+            findings=[found.code for found in blockers],
+        )
 
 
 class VerificationError(GuestError):

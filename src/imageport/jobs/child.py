@@ -15,18 +15,18 @@ from imageport.disk.mapped import MappedReader
 from imageport.disk.treehash import Progress, tree_hash
 from imageport.jobs.errors import ChildFolder, ChildName, SourceChanged
 from imageport.jobs.folder import JobFolder
-from imageport.model.job import MigrateRequest
+from imageport.model.job import JobRequest, MigrateRequest
 from imageport.model.target import PROFILES, DiskFormat
 
 
-def output_format(request: MigrateRequest, source: DiskFormat) -> DiskFormat:
+def output_format(request: JobRequest, source: DiskFormat) -> DiskFormat:
     """What is written: the target's format, or that of the source's children."""
-    if request.operation.writes_child:
-        return child_format(source)
-    return PROFILES[request.target].format
+    if isinstance(request, MigrateRequest) and not request.writes_child:
+        return PROFILES[request.target].format
+    return child_format(source)
 
 
-def check_child(request: MigrateRequest, source: DiskFormat) -> None:
+def check_child(request: JobRequest, source: DiskFormat) -> None:
     """Whether the output can be a child of the source: one is begun, of which nothing stays.
 
     Raises ChildFolder, ChildName, and DiskError for a source that has no children.

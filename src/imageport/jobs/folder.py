@@ -14,16 +14,20 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from imageport.host.files import write_whole
 from imageport.host.home import subfolder
 from imageport.host.lock import is_held
-from imageport.model.job import MigrateRequest
+from imageport.model.job import JobRequest
 
-_REQUEST = TypeAdapter(MigrateRequest)
+_REQUEST: TypeAdapter[JobRequest] = TypeAdapter(
+    Annotated[JobRequest, Field(union_mode="left_to_right")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,14 @@ class JobFolder:
         return folder
 
     @property
-    def request(self) -> MigrateRequest:
+    def request(self) -> JobRequest:
         """What was asked for."""
         return _REQUEST.validate_json((self.path / "request.json").read_bytes())
+
+    @property
+    def began(self) -> datetime:
+        """When the job was asked for."""
+        return datetime.fromtimestamp((self.path / "request.json").stat().st_mtime, UTC)
 
     @property
     def in_use(self) -> bool:
@@ -94,7 +103,7 @@ class JobFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def job_folder(request: MigrateRequest) -> JobFolder:
+def job_folder(request: JobRequest) -> JobFolder:
     """The folder of the job that `request` is: made, or found again from an earlier, killed run.
 
     The same request has the same id, so that running a command again goes on with its job.

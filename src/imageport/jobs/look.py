@@ -1,4 +1,4 @@
-"""Looking inside an image without changing anything: `inspect`, and the dry run of `migrate`."""
+"""Looking inside an image without changing anything: `inspect`, and dry runs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.preflight import SourceFacts, check_output, check_source
 from imageport.jobs.report import Reporter
-from imageport.jobs.wish import wish
+from imageport.jobs.wish import conversion_wish, wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
+from imageport.model.conversion import ConversionPlan
 from imageport.model.findings import Finding
 from imageport.model.guest import Change, Inspection
-from imageport.model.job import MigrateRequest
+from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
 from imageport.model.target import Target
 from imageport.platforms.local.hardware import hardware_for
 from imageport.platforms.local.platform import LocalPlatform, release
@@ -38,6 +39,7 @@ class Look:
 
 
 _LOOK = TypeAdapter(Look)
+_PLAN = TypeAdapter(ConversionPlan)
 
 
 def plan_request(request: MigrateRequest, reporter: Reporter) -> Look:
@@ -57,33 +59,60 @@ def look_inside(path: Path, reporter: Reporter) -> Look:
     return _look(request, check_source(request), {}, reporter)
 
 
+def plan_conversion(request: ConvertRequest, reporter: Reporter) -> ConversionPlan:
+    """Everything that a conversion to UEFI would check and change. Raises ImageportError."""
+    source = check_source(request)
+    check_output(request, source)
+    # As above, any target's machine will do.
+    return _PLAN.validate_python(
+        _asked(
+            request,
+            Target.AHV,
+            source,
+            "plan-conversion",
+            conversion_wish(request, source),
+            reporter,
+        )
+    )
+
+
 def _look(
-    request: MigrateRequest, source: SourceFacts, wanted: dict[str, Any], reporter: Reporter
+    request: MigrateRequest, source: SourceFacts, wish: dict[str, Any], reporter: Reporter
 ) -> Look:
+    said = _asked(request, request.target, source, "inspect", wish, reporter)
+    findings = said["findings"] or said["inspection"]["findings"]
+    return _LOOK.validate_python({"source": source, **said, "findings": findings})
+
+
+def _asked(  # noqa: PLR0913, PLR0917  # a job that has no folder of its own to say these
+    request: JobRequest,
+    target: Target,
+    source: SourceFacts,
+    command: str,
+    args: dict[str, Any],
+    reporter: Reporter,
+) -> Any:
+    """What an engine of its own answers to one command on the source; nothing is left of it."""
     id = f"look-{secrets.token_hex(4)}"
     folder = JobFolder(id, subfolder("jobs", id))
+    path = Path(request.source)
     with exclusive(folder.lock, what=request.source):
         try:
             image = engine_image(reporter.say)
-            reporter.step_started("look", f"Look inside {Path(request.source).name}")
-            make_work_disk(
-                folder,
-                base_of(
-                    folder, Path(request.source), lambda a, b: reporter.progress(a, b, "bytes")
-                ),
-            )
+            reporter.step_started("look", f"Look inside {path.name}")
+            base = base_of(folder, path, lambda a, b: reporter.progress(a, b, "bytes"))
+            make_work_disk(folder, base)
             work = EngineWork(
-                LocalPlatform(request.target, folder.machine, image),
+                LocalPlatform(target, folder.machine, image),
                 folder,
                 work_disk(folder),
                 source.firmware,
                 reporter,
             )
             work.start()
-            work.send_libraries(request)
-            said = work.run("inspect", wanted)
-            findings = said["findings"] or said["inspection"]["findings"]
-            return _LOOK.validate_python({"source": source, **said, "findings": findings})
+            if isinstance(request, MigrateRequest):
+                work.send_libraries(request)
+            return work.run(command, args)
         finally:
             release(id)
             folder.remove()

@@ -34,10 +34,10 @@ from imageport.jobs.blockers import refuse_blockers
 from imageport.jobs.boot import Boot, boot_image, try_untouched
 from imageport.jobs.child import source_manifest
 from imageport.jobs.engine_work import EngineWork
-from imageport.jobs.errors import BootFailed, EngineLost, NotVerified
+from imageport.jobs.errors import BootFailed, NotVerified
 from imageport.jobs.migration import MIGRATIONS, Migration
-from imageport.jobs.output import read_back, unproven, write_output
-from imageport.jobs.proof import write_proof
+from imageport.jobs.output import read_back, write_output
+from imageport.jobs.proof import prove
 from imageport.jobs.watch import Evidence, verdict_of
 from imageport.jobs.wish import wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
@@ -46,8 +46,19 @@ from imageport.model.guest import Check, FirstBootReport, Inspection, Preparatio
 from imageport.model.proof import BootTrial, DiskProof, Proof, Verdict
 from imageport.platforms.base import DiskRef
 
-ATTEMPTS = 3
-"""How often the work on the image is begun when its machine goes away in the middle."""
+TITLES = {
+    "engine": "Start the engine on {hardware} hardware",
+    "inspect": "Look inside the image",
+    "hash": "Hash the source",
+    "untouched": "Try the untouched image on {hardware} hardware",
+    "prepare": "Prepare the image for {target}",
+    "boot": "Boot the image on {hardware} hardware",
+    "verify": "Verify every change after the boot",
+    "write": "Write the output ({format})",
+    "read-back": "Read the output back",
+    "prove": "Write the proof",
+}
+"""Every step, in order, and what it is called for a person."""
 
 _INSPECTION = TypeAdapter(Inspection)
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
@@ -61,14 +72,7 @@ def migrate(job: str) -> Proof:
     """The workflow; its migration is found by id in `MIGRATIONS`."""
     run = MIGRATIONS[job]
     steps = _Steps(run)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            done = steps.work_on_image(attempt)
-            break
-        except EngineLost as lost:
-            if attempt == ATTEMPTS or run.cancel.is_set():
-                raise
-            run.reporter.say(f"{lost.message} Starting that part again.")
+    done = run.with_engine(steps.work_on_image)
     written = run.step(
         "write", lambda: write_output(run.folder, run.source, run.report_bytes, run.cancel)
     )
@@ -86,9 +90,6 @@ class _Steps:
         self._source = DiskRef(Path(run.request.source), run.source.format)
         self._source_root = ""
         self._untouched: BootTrial | None = None
-        self._began = datetime.fromtimestamp(
-            (run.folder.path / "request.json").stat().st_mtime, UTC
-        )
 
     def work_on_image(self, attempt: int) -> dict[str, Any]:
         """Engine, preparation, boot, verification: begun again from the source by each attempt."""
@@ -212,7 +213,7 @@ class _Steps:
             job=run.folder.id,
             imageport=__version__,
             engine=run.engine_key,
-            started=self._began.isoformat(timespec="seconds"),
+            started=run.folder.began.isoformat(timespec="seconds"),
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
             request=self._request,
             source=source,
@@ -221,8 +222,4 @@ class _Steps:
             seconds=dict(run.seconds),
             **done,
         )
-        complete = write_proof(proof, run.folder.evidence)
-        path = Path(output.path)
-        if unproven(path).exists():
-            unproven(path).rename(path)
-        return complete
+        return prove(proof, run.folder)

@@ -1,50 +1,40 @@
-"""A migration under way in this process: its parts, its steps' names, and how a step is run."""
+"""A job under way in this process: its parts, its steps' names, and how a step is run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from dbos import DBOS
 
 from imageport.disk.open import open_disk
-from imageport.jobs.child import output_format
-from imageport.jobs.errors import Interrupted, SourceChanged
+from imageport.jobs.errors import EngineLost, Interrupted, SourceChanged
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.preflight import SourceFacts
 from imageport.jobs.report import Reporter
-from imageport.model.job import MigrateRequest
+from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
 from imageport.platforms.base import Platform
 from imageport.platforms.local.hardware import Hardware
 
-TITLES = {
-    "engine": "Start the engine on {hardware} hardware",
-    "inspect": "Look inside the image",
-    "hash": "Hash the source",
-    "untouched": "Try the untouched image on {hardware} hardware",
-    "prepare": "Prepare the image for {target}",
-    "boot": "Boot the image on {hardware} hardware",
-    "verify": "Verify every change after the boot",
-    "write": "Write the output ({format})",
-    "read-back": "Read the output back",
-    "prove": "Write the proof",
-}
-"""Every step, in order, and what it is called for a person."""
+ATTEMPTS = 3
+"""How often the work on the image is begun when its machine goes away in the middle."""
 
 T = TypeVar("T")
+R = TypeVar("R", bound=JobRequest)
 
 
 @dataclass
-class Migration:
-    """One migration. `seconds` collects how long each step took; setting `cancel` ends a copy, and
-    lets no further step begin. `working` is held while a step runs."""
+class JobRun(Generic[R]):
+    """One job. `titles` names its steps for a person. `seconds` collects how long each took;
+    setting `cancel` ends a copy, and lets no further step begin."""
 
     folder: JobFolder
-    request: MigrateRequest
+    request: R
+    titles: Mapping[str, str]
     source: SourceFacts
     platform: Platform
     hardware: Hardware
@@ -65,7 +55,7 @@ class Migration:
             if self.cancel.is_set():
                 raise Interrupted
             began = time.monotonic()
-            self.reporter.step_started(name, self._title(name))
+            self.reporter.step_started(name, self.titles[name])
             result = work()
             if reads_source:
                 self._check_source()
@@ -80,12 +70,17 @@ class Migration:
         """Pass the progress of a copy or a hash on."""
         self.reporter.progress(done, total, "bytes")
 
-    def _title(self, name: str) -> str:
-        return TITLES[name].format(
-            hardware=self.hardware.name,
-            target=self.request.target,
-            format=output_format(self.request, self.source.format),
-        )
+    def with_engine(self, work: Callable[[int], T]) -> T:
+        """Do `work`, which is given the number of the attempt; begin it again where its engine's
+        machine goes away in the middle. Raises EngineLost when that does not end."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return work(attempt)
+            except EngineLost as lost:
+                if self.cancel.is_set():
+                    raise
+                self.reporter.say(f"{lost.message} Starting that part again.")
+        return work(ATTEMPTS)
 
     def _check_source(self) -> None:
         path = Path(self.request.source)
@@ -94,5 +89,9 @@ class Migration:
                 raise SourceChanged(path=str(path))
 
 
+Migration = JobRun[MigrateRequest]
+Conversion = JobRun[ConvertRequest]
+
 MIGRATIONS: dict[str, Migration] = {}
+CONVERSIONS: dict[str, Conversion] = {}
 """By job id: a workflow is called with the id alone, since its arguments are kept in a database."""

@@ -18,6 +18,7 @@ from imageport.jobs.errors import OutputDiffers
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.preflight import SourceFacts, proof_draft, proof_folder
 from imageport.jobs.work_disk import open_work_disk
+from imageport.model.job import MigrateRequest
 from imageport.model.proof import DiskProof
 from imageport.model.target import PROFILES, Target
 
@@ -67,9 +68,10 @@ def _writer(
 ) -> tuple[DiskWriter, Manifest | None]:
     """What to write to, and what it holds already: a child, all of its parent."""
     request = folder.request
-    if request.operation.writes_child:
+    if request.writes_child:
         writer = child_writer(folder, source.format, path)
         return writer, Manifest.load(source_manifest(folder))
+    assert isinstance(request, MigrateRequest)  # noqa: S101 - all others write children
     size = _target_size(request.target, size)
     return create_disk(path, PROFILES[request.target].format, size, resume=True), None
 
@@ -88,7 +90,7 @@ def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskPr
     path = unproven(output)
     with open_disk(path) as reader:
         manifest = tree_hash(reader, progress)
-        if folder.request.operation.writes_child:
+        if folder.request.writes_child:
             check_parent(reader, folder, progress)
         root = manifest.root.hex()
         proof = DiskProof(str(output), reader.format, reader.size, path.stat().st_size, root)

@@ -15,7 +15,7 @@ from imageport.host.partition_table import EFI_SYSTEM, gpt_partitions, has_boot_
 from imageport.jobs.child import check_child
 from imageport.jobs.errors import FirmwareUnclear, NoSpace, OutputExists, OutputFolder
 from imageport.jobs.vdisk import check_vdisk
-from imageport.model.job import MigrateRequest
+from imageport.model.job import JobRequest, MigrateRequest
 from imageport.model.target import DiskFormat, Firmware
 from imageport.model.wishes import Operation
 
@@ -37,13 +37,16 @@ class SourceFacts:
     """Files of its chain."""
 
 
-def check_source(request: MigrateRequest) -> SourceFacts:
+def check_source(request: JobRequest) -> SourceFacts:
     """Open the source and read its tables, and look into what goes with it.
 
     Raises DiskError, FirmwareUnclear, LibraryUnusable or IsoInvalid.
     """
-    if request.drivers:
-        check_library(Path(request.drivers))
+    firmware = None
+    if isinstance(request, MigrateRequest):
+        firmware = request.firmware
+        if request.drivers:
+            check_library(Path(request.drivers))
     path = Path(request.source)
     with open_disk(path) as reader:
         return SourceFacts(
@@ -52,7 +55,7 @@ def check_source(request: MigrateRequest) -> SourceFacts:
             path.stat().st_size,
             data_bytes(reader),
             reader.fingerprint,
-            request.firmware or firmware_of(reader, path),
+            firmware or firmware_of(reader, path),
             sum(1 for _ in reader.chain()),
         )
 
@@ -72,7 +75,7 @@ def firmware_of(reader: DiskReader, path: Path) -> Firmware:
     raise FirmwareUnclear(path=str(path))
 
 
-def check_output(request: MigrateRequest, source: SourceFacts) -> None:
+def check_output(request: JobRequest, source: SourceFacts) -> None:
     """Raises OutputExists, OutputFolder, NoSpace, and what checks of children and vDisks do."""
     output = Path(request.output)
     for path in (output, proof_folder(output)):
@@ -86,10 +89,10 @@ def check_output(request: MigrateRequest, source: SourceFacts) -> None:
             pass
     except OSError as error:
         raise OutputFolder(path=str(folder), detail=error.strerror or str(error)) from error
-    if request.operation is Operation.UPGRADE_PVS:
+    if isinstance(request, MigrateRequest) and request.operation is Operation.UPGRADE_PVS:
         check_vdisk(request, source.format)
     size = source.data
-    if request.operation.writes_child:
+    if request.writes_child:
         check_child(request, source.format)
         size = WORK_SPACE  # no more than has changed
     # A chain is copied first, see `base_of`.

@@ -6,26 +6,40 @@ import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from imageport.disk.difference import differences
 from imageport.disk.manifest import Manifest
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import Progress, tree_hash
 from imageport.jobs.errors import ProofBroken, ProofUnwritable
-from imageport.jobs.output import MANIFEST
+from imageport.jobs.folder import JobFolder
+from imageport.jobs.output import MANIFEST, unproven
 from imageport.jobs.preflight import proof_draft, proof_folder
 from imageport.jobs.signature import sign, signer
-from imageport.model.proof import Proof
+from imageport.model.proof import AnyProof, ConversionProof, Proof
 
 PROOF = "proof.json"
 SIGNATURE = "proof.json.sig"
 
-_PROOF = TypeAdapter(Proof)
+P = TypeVar("P", Proof, ConversionProof)
+
+PROOFS: TypeAdapter[AnyProof] = TypeAdapter(Annotated[AnyProof, Field(union_mode="left_to_right")])
+"""Reads and writes any kind of proof."""
 
 
-def write_proof(proof: Proof, evidence: Path) -> Proof:
+def prove(proof: P, folder: JobFolder) -> P:
+    """Write a job's proof, then give its output its name. Raises ProofUnwritable."""
+    complete = write_proof(proof, folder.evidence)
+    path = Path(proof.output.path)
+    if unproven(path).exists():
+        unproven(path).rename(path)
+    return complete
+
+
+def write_proof(proof: P, evidence: Path) -> P:
     """Write the proof's folder whole or not at all; returns the proof with its files' checksums.
 
     Raises ProofUnwritable.
@@ -37,7 +51,7 @@ def write_proof(proof: Proof, evidence: Path) -> Proof:
         raise ProofUnwritable(path=str(folder), detail=error.strerror or str(error)) from error
 
 
-def _write(proof: Proof, evidence: Path, folder: Path) -> Proof:
+def _write(proof: P, evidence: Path, folder: Path) -> P:
     partial = proof_draft(Path(proof.output.path))
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -46,7 +60,7 @@ def _write(proof: Proof, evidence: Path, folder: Path) -> Proof:
         shutil.copy2(path, partial)
     files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
     complete = replace(proof, files=files)
-    data = _PROOF.dump_json(complete, indent=2)
+    data = PROOFS.dump_json(complete, indent=2)
     (partial / PROOF).write_bytes(data)
     (partial / SIGNATURE).write_text(sign(data))
     shutil.rmtree(folder, ignore_errors=True)
@@ -54,14 +68,14 @@ def _write(proof: Proof, evidence: Path, folder: Path) -> Proof:
     return complete
 
 
-def read_proof(path: Path) -> Proof:
+def read_proof(path: Path) -> AnyProof:
     """The proof of an output, given the output, its proof folder or the JSON file itself.
 
     Raises ProofBroken.
     """
     file = _proof_file(path)
     try:
-        return _PROOF.validate_json(file.read_bytes())
+        return PROOFS.validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
         raise ProofBroken(path=str(file), detail=str(error).splitlines()[0]) from error
 

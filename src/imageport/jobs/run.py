@@ -1,11 +1,14 @@
-"""Runs a migration in this process: begins it, or goes on with one that was killed."""
+"""Runs a job in this process: begins it, or goes on with one that was killed."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandle, WorkflowStatusString
 
@@ -14,15 +17,20 @@ from imageport.engine.errors import EngineSilent
 from imageport.engine.image.build import engine_image
 from imageport.engine.image.recipe import image_key
 from imageport.host.lock import exclusive
+from imageport.jobs.child import output_format
+from imageport.jobs.convert import TITLES as convert_titles
+from imageport.jobs.convert import convert
 from imageport.jobs.errors import BootFailed, BootTimeout, EngineLost, NotVerified
 from imageport.jobs.folder import JobFolder, job_folder
+from imageport.jobs.migrate import TITLES as migrate_titles
 from imageport.jobs.migrate import migrate
-from imageport.jobs.migration import MIGRATIONS, Migration
+from imageport.jobs.migration import CONVERSIONS, MIGRATIONS, JobRun
 from imageport.jobs.output import remove_unfinished
 from imageport.jobs.preflight import SourceFacts, check_output, check_source, failure_folder
 from imageport.jobs.report import Reporter
-from imageport.model.job import MigrateRequest
-from imageport.model.proof import Proof
+from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
+from imageport.model.proof import ConversionProof, Proof
+from imageport.model.target import Target
 from imageport.platforms.local.hardware import hardware_for
 from imageport.platforms.local.platform import LocalPlatform, release
 
@@ -31,79 +39,111 @@ _AFTER_A_BOOT = (BootFailed, BootTimeout, NotVerified, EngineSilent, EngineLost)
 """Errors that pictures and serial texts of a boot may explain."""
 
 
-def run_migration(request: MigrateRequest, reporter: Reporter) -> Proof:
-    """Migrate an image and return the proof. Run again after a kill, it goes on.
+R = TypeVar("R", bound=JobRequest)
+P = TypeVar("P")
 
-    Whatever happens but a kill, nothing is left: machines, disks and partial output are removed;
-    pictures and serial texts of a boot that failed are kept beside the output. Raises
-    ImageportError, and KeyboardInterrupt when the user stops it before the output has its name.
-    """
-    source = check_source(request)
-    folder = job_folder(request)
-    with exclusive(folder.lock, what=f"the migration to {request.output}"):
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[R, P]):
+    """A kind of job: its workflow, which finds its run in `runs`, and what is its own."""
+
+    what: str
+    workflow: Callable[[str], P]
+    runs: dict[str, JobRun[R]]
+    target: Callable[[R], Target]
+    """Whose hardware the engine's machine has."""
+    titles: Mapping[str, str]
+
+    def run(self, request: R, reporter: Reporter) -> P:
+        """Do it and return the proof. Run again after a kill, it goes on.
+
+        Whatever happens but a kill, nothing is left: machines, disks and partial output are
+        removed; pictures and serial texts of a boot that failed are kept beside the output. Raises
+        ImageportError, and KeyboardInterrupt when the user stops it before the output has its name.
+        """
+        source = check_source(request)
+        folder = job_folder(request)
+        with exclusive(folder.lock, what=f"the {self.what} to {request.output}"):
+            try:
+                self._begin_or_continue(folder, source, reporter)
+                return self._run(self._prepared(request, folder, source, reporter))
+            except _AFTER_A_BOOT:
+                _keep_evidence(folder, reporter)
+                raise
+            finally:
+                release(folder.id)
+                remove_unfinished(Path(request.output))
+                folder.remove()
+
+    def _begin_or_continue(
+        self, folder: JobFolder, source: SourceFacts, reporter: Reporter
+    ) -> None:
+        """Keep what a killed run of this version left of this source, or check and begin afresh."""
+        begun = f"{__version__} {image_key()} {source.fingerprint}"
+        mark = folder.path / "begun"
+        if mark.exists() and mark.read_text() == begun:
+            reporter.say(f"Going on with the {self.what} that was interrupted.")
+            return
+        release(folder.id)
+        folder.empty()
+        remove_unfinished(Path(folder.request.output))
+        check_output(folder.request, source)
+        mark.write_text(begun)
+
+    def _prepared(
+        self, request: R, folder: JobFolder, source: SourceFacts, reporter: Reporter
+    ) -> JobRun[R]:
+        image = engine_image(reporter.say)
+        target = self.target(request)
+        hardware = hardware_for(target, source.firmware)
+        format = output_format(request, source.format)
+        named = {"hardware": hardware.name, "target": target, "format": format}
+        titles = {name: title.format(**named) for name, title in self.titles.items()}
+        platform = LocalPlatform(target, folder.machine, image)
+        return JobRun(folder, request, titles, source, platform, hardware, image.key, reporter)
+
+    def _run(self, run: JobRun[R]) -> P:
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
+        config: DBOSConfig = {
+            "name": "imageport",
+            "system_database_url": f"sqlite:///{run.folder.state}",
+            "application_version": "imageport",  # what may go on with what is decided above
+            "executor_id": "local",
+            "log_level": "CRITICAL",
+        }
+        DBOS(config=config)
+        self.runs[run.folder.id] = run
         try:
-            _begin_or_continue(folder, source, reporter)
-            return _run(_migration(folder, source, reporter))
-        except _AFTER_A_BOOT:
-            _keep_evidence(folder, reporter)
-            raise
+            DBOS.launch()
+            with SetWorkflowID(run.folder.id):
+                handle = DBOS.start_workflow(self.workflow, run.folder.id)
+            return _result(handle, run)
         finally:
-            release(folder.id)
-            remove_unfinished(Path(request.output))
-            folder.remove()
+            run.cancel.set()
+            DBOS.destroy(workflow_completion_timeout_sec=0)
+            del self.runs[run.folder.id]
 
 
-def _begin_or_continue(folder: JobFolder, source: SourceFacts, reporter: Reporter) -> None:
-    """Keep what a killed run of this version left of this source, or check and begin afresh."""
-    begun = f"{__version__} {image_key()} {source.fingerprint}"
-    mark = folder.path / "begun"
-    if mark.exists() and mark.read_text() == begun:
-        reporter.say("Going on with the migration that was interrupted.")
-        return
-    release(folder.id)
-    folder.empty()
-    remove_unfinished(Path(folder.request.output))
-    check_output(folder.request, source)
-    mark.write_text(begun)
+_MIGRATION: _Kind[MigrateRequest, Proof] = _Kind(
+    "migration", migrate, MIGRATIONS, lambda request: request.target, migrate_titles
+)
+_CONVERSION: _Kind[ConvertRequest, ConversionProof] = _Kind(
+    # AHV's machines have devices that start on either firmware.
+    "conversion", convert, CONVERSIONS, lambda _: Target.AHV, convert_titles
+)  # fmt: skip
 
 
-def _migration(folder: JobFolder, source: SourceFacts, reporter: Reporter) -> Migration:
-    image = engine_image(reporter.say)
-    request = folder.request
-    return Migration(
-        folder,
-        request,
-        source,
-        LocalPlatform(request.target, folder.machine, image),
-        hardware_for(request.target, source.firmware),
-        image.key,
-        reporter,
-    )
+def run_migration(request: MigrateRequest, reporter: Reporter) -> Proof:
+    """Migrate an image; see `_Kind.run`."""
+    return _MIGRATION.run(request, reporter)
 
 
-def _run(run: Migration) -> Proof:
-    logging.getLogger("dbos").setLevel(logging.CRITICAL)
-    config: DBOSConfig = {
-        "name": "imageport",
-        "system_database_url": f"sqlite:///{run.folder.state}",
-        "application_version": "imageport",  # what may go on with what is decided above
-        "executor_id": "local",
-        "log_level": "CRITICAL",
-    }
-    DBOS(config=config)
-    MIGRATIONS[run.folder.id] = run
-    try:
-        DBOS.launch()
-        with SetWorkflowID(run.folder.id):
-            handle = DBOS.start_workflow(migrate, run.folder.id)
-        return _result(handle, run)
-    finally:
-        run.cancel.set()
-        DBOS.destroy(workflow_completion_timeout_sec=0)
-        del MIGRATIONS[run.folder.id]
+def run_conversion(request: ConvertRequest, reporter: Reporter) -> ConversionProof:
+    """Convert an image to UEFI; see `_Kind.run`."""
+    return _CONVERSION.run(request, reporter)
 
 
-def _result(handle: WorkflowHandle[Proof], run: Migration) -> Proof:
+def _result(handle: WorkflowHandle[P], run: JobRun[R]) -> P:
     """The proof; also when the user stops it in the moment in which everything is done already."""
     try:
         return handle.get_result()
@@ -114,7 +154,7 @@ def _result(handle: WorkflowHandle[Proof], run: Migration) -> Proof:
         raise
 
 
-def _stop(handle: WorkflowHandle[Proof], run: Migration) -> None:
+def _stop(handle: WorkflowHandle[P], run: JobRun[R]) -> None:
     """End the workflow: it fails at its next step, or its next look at the machine or the copy."""
     run.cancel.set()
     deadline = time.monotonic() + _STOP_SECONDS

@@ -1,11 +1,13 @@
-"""What a migration wants of its guest, as the engine is told."""
+"""What jobs want of their guests, as the engine is told."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict
 from typing import Any
 
-from imageport.model.job import MigrateRequest
+from imageport.jobs.preflight import SourceFacts
+from imageport.model.job import ConvertRequest, MigrateRequest
 from imageport.model.target import Controller
 
 
@@ -20,3 +22,10 @@ def wish(request: MigrateRequest, *, isolated: bool, controller: Controller) -> 
         "isolated": isolated,
         "wishes": asdict(request.wishes),
     }
+
+
+def conversion_wish(request: ConvertRequest, source: SourceFacts) -> dict[str, Any]:
+    """Arguments of the engine's commands. The disk's GUID depends on source and output alone, so
+    that what a dry run prints is what is done."""
+    name = f"{source.fingerprint} {request.output}"
+    return {"identity": str(uuid.uuid5(uuid.NAMESPACE_OID, name))}

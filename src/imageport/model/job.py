@@ -1,4 +1,4 @@
-"""A job as it was asked for."""
+"""Jobs as they were asked for."""
 
 from __future__ import annotations
 
@@ -30,3 +30,24 @@ class MigrateRequest:
     boot_seconds: float = 900.0
     operation: Operation = Operation.MIGRATE
     ignore_lock: bool = False
+
+    @property
+    def writes_child(self) -> bool:
+        """Whether the output is a child of the source."""
+        return self.operation.writes_child
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertRequest:
+    """The image of a BIOS' Windows to one for UEFI, as a child of it. Paths are absolute."""
+
+    source: str
+    output: str
+
+    @property
+    def writes_child(self) -> bool:
+        """See `MigrateRequest`."""
+        return True
+
+
+JobRequest = MigrateRequest | ConvertRequest

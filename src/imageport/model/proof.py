@@ -1,12 +1,13 @@
-"""The proof: what every migration leaves beside its output."""
+"""The proof: what every job leaves beside its output."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from imageport.model.conversion import Conversion
 from imageport.model.guest import Check, FirstBootReport, Inspection, Preparation
-from imageport.model.job import MigrateRequest
+from imageport.model.job import ConvertRequest, MigrateRequest
 from imageport.model.target import Controller, DiskFormat, Firmware
 
 
@@ -69,3 +70,25 @@ class Proof:
     seconds: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of each file beside the proof."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionProof:
+    """What was done and seen when an image became one for UEFI; the output is a child of the
+    source."""
+
+    job: str
+    imageport: str
+    engine: str
+    started: str
+    ended: str
+    request: ConvertRequest
+    source: DiskProof
+    output: DiskProof
+    conversion: Conversion
+    seconds: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of each file beside the proof."""
+
+
+AnyProof = Proof | ConversionProof

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
+from uuid import UUID
 
 from imageport.engine.agent import handover
 from imageport.engine.agent.disks import image_disk
@@ -17,6 +18,7 @@ from imageport.guest.inspect import inspect
 from imageport.guest.mount import open_guest
 from imageport.guest.plan import findings, plan
 from imageport.guest.prepare import prepare, verify
+from imageport.guest.uefi import convert as conversion
 from imageport.model.guest import PrepareOptions
 from imageport.model.target import PROFILES, Controller, Provisioning, Target, TargetProfile
 from imageport.model.wishes import Operation, XdParameter
@@ -118,10 +120,28 @@ def _wish(args: Args) -> tuple[TargetProfile, PrepareOptions]:
     return PROFILES[Target(args["target"])], options
 
 
+def plan_conversion(args: Args, context: Context) -> Any:
+    """What converting the disk to GPT and UEFI would do, and what stands in its way."""
+    context.progress(0.5, "reading the image")
+    return asdict(conversion.plan(image_disk(), UUID(args["identity"])))
+
+
+def convert_to_uefi(args: Args, context: Context) -> Any:
+    """Convert the disk to GPT and UEFI, and read back what was changed."""
+
+    def tell(what: str, done: int, total: int) -> None:
+        context.progress(done / total, what)
+        context.log(f"{done}/{total} {what}")
+
+    return asdict(conversion.convert(image_disk(), UUID(args["identity"]), tell))
+
+
 COMMANDS: dict[str, Callable[[Args, Context], Any]] = {
     "inspect": inspect_image,
     "prepare": prepare_image,
     "boot-image": boot_image,
     "look-back": look_back,
     "verify": verify_image,
+    "plan-conversion": plan_conversion,
+    "convert-to-uefi": convert_to_uefi,
 }

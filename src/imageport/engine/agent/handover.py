@@ -17,7 +17,7 @@ from imageport.engine.agent.errors import HandoverImpossible
 from imageport.host.partition_table import (
     EFI_SYSTEM,
     GptPartition,
-    ReadAt,
+    device_reader,
     gpt_partitions,
     has_boot_code,
 )
@@ -44,7 +44,7 @@ def set_one_shot(image: str) -> None:
     if firmware() == "uefi":
         _set_boot_next(image)
     else:
-        if not has_boot_code(_reader(image)):
+        if not has_boot_code(device_reader(image)):
             raise HandoverImpossible(
                 detail="its first sector holds no boot code", firmware="bios", disk=image
             )
@@ -64,7 +64,7 @@ def _write_in_place(path: Path, content: bytes) -> None:
 
 
 def _set_boot_next(image: str) -> None:
-    partitions = gpt_partitions(_reader(image)) or []
+    partitions = gpt_partitions(device_reader(image)) or []
     system = next((each for each in partitions if each.kind == EFI_SYSTEM), None)
     if system is None:
         raise HandoverImpossible(
@@ -102,12 +102,3 @@ def device_path(partition: GptPartition, loader: str) -> bytes:
     file = struct.pack("<BBH", 4, 4, 4 + len(name)) + name
     end = struct.pack("<BBH", 0x7F, 0xFF, 4)
     return disk + file + end
-
-
-def _reader(image: str) -> ReadAt:
-    def read_at(offset: int, length: int) -> bytes:
-        with Path(image).open("rb") as disk:
-            disk.seek(offset)
-            return disk.read(length)
-
-    return read_at
