@@ -194,15 +194,8 @@ def gpt_partitions(read_at: ReadAt) -> list[GptPartition] | None:
     if not (128 <= size <= 4096 and 0 < count <= 1024):
         return None
     rows = read_at(table * SECTOR, count * size)
-    partitions = []
-    for index in range(len(rows) // size):
-        row = rows[index * size : (index + 1) * size]
-        kind = uuid.UUID(bytes_le=row[:16])
-        if kind.int:
-            first, last = struct.unpack_from("<QQ", row, 32)
-            unique = uuid.UUID(bytes_le=row[16:32])
-            partitions.append(GptPartition(index + 1, kind, unique, first, last - first + 1))
-    return partitions
+    entries = (_entry(number, rows, size) for number in range(1, len(rows) // size + 1))
+    return [entry for entry in entries if entry]
 
 
 def has_boot_code(read_at: ReadAt) -> bool:

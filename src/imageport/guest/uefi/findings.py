@@ -137,7 +137,9 @@ def _store(survey: Survey) -> Iterator[Finding]:
             "Repair it in the source machine (bcdboot C:\\Windows), then take the image again.",
         )
         return
-    windows = next(p for p in survey.table.partitions if p.number == survey.windows)
+    windows = next((p for p in survey.table.partitions if p.number == survey.windows), None)
+    if windows is None:
+        return  # on a logical drive, which is a finding already
     wanted = Binding.of_mbr(survey.table.signature, windows.first * 512)
     # A store that was made general names the partition of the boot manager, whichever that is.
     if default_device(survey.store) not in (wanted, Binding.boot()):

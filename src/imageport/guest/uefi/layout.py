@@ -47,7 +47,7 @@ _REQUIRED: Final = 1
 _NO_LETTER: Final = 1 << 63
 ATTRIBUTES: Final = {
     PartitionRole.EFI_SYSTEM: _NO_LETTER,
-    PartitionRole.RESERVED: 0,
+    PartitionRole.RESERVED: _NO_LETTER,
     PartitionRole.BASIC_DATA: 0,
     PartitionRole.RECOVERY: _REQUIRED | _NO_LETTER,
 }

@@ -20,7 +20,7 @@ from imageport.guest.paths import folded
 from imageport.guest.uefi import drives
 from imageport.guest.windows.registry import Registry, boot_store
 from imageport.guest.windows.registry_value import Value
-from imageport.host.partition_table import SECTOR, Mbr, device_reader, gpt_partitions, mbr
+from imageport.host.partition_table import SECTOR, Mbr, device_reader, mbr
 from imageport.model.guest import Inspection, OsFamily, Volume
 
 LOADERS: Final = r"Windows\Boot\EFI"
@@ -51,7 +51,6 @@ class Survey:
     sector_size: int
     sectors: int
     table: Mbr | None
-    gpt: bool
     inspection: Inspection
     windows: int = 0
     """Number of the partition with Windows."""
@@ -80,23 +79,23 @@ class Survey:
 
 def survey(disk: str) -> Survey:
     """Look at the block device `disk`. Raises what `open_guest` and `inspect` raise."""
-    read_at = device_reader(disk)
     with open_guest(disk, writable=False) as guest:
-        found = Survey(
-            sector_size=sector_size(disk),
-            sectors=size_of(disk) // SECTOR,
-            table=mbr(read_at),
-            gpt=gpt_partitions(read_at) is not None,
-            inspection=inspect(guest),
-        )
-        if guest.family is not OsFamily.WINDOWS or found.table is None:
-            return found
-        found = _with_windows(found, guest)
-    # Its tool would not look at a volume that is mounted.
-    return replace(found, smallest=_smallest(found.inspection.root))
+        found = look(guest, sector_size(disk))
+    # The tool would not look at a volume that is mounted.
+    return replace(found, smallest=smallest(found.inspection.root)) if found.windows else found
 
 
-def _with_windows(found: Survey, guest: Guest) -> Survey:
+def look(guest: Guest, sector_size: int) -> Survey:
+    """What the open `guest` and its disk say, without how far Windows' volume can be shrunk."""
+    read_at = device_reader(guest.disk)
+    found = Survey(
+        sector_size=sector_size,
+        sectors=size_of(guest.disk) // SECTOR,
+        table=mbr(read_at),
+        inspection=inspect(guest),
+    )
+    if guest.family is not OsFamily.WINDOWS or found.table is None:
+        return found
     active = next((volume for volume in guest.volumes if volume.active), None)
     beside = guest.boot if guest.boot and guest.boot != guest.root else None
     store = boot_store(guest)
@@ -134,7 +133,7 @@ def esp_files(guest: Guest) -> Iterator[tuple[Path, str]]:
         yield manager, FALLBACK
 
 
-def _smallest(device: str) -> int | None:
+def smallest(device: str) -> int | None:
     """How far the NTFS can be shrunk by moving files (ntfsresize(8), `--info`), in bytes."""
     done = attempt(["ntfsresize", "--info", "--force", "--no-progress-bar", device])
     said = _SMALLEST.search(done.stdout)
