@@ -95,7 +95,9 @@ class AllocatingWriter(ABC):
         """Let data begin at `first`, blocks `stride` bytes apart; load what was written before."""
         self.stride, self.next, self._first = stride, first, first
         if not self.file.resumed:
-            self.restart()
+            # The file is new and empty. Ext4 takes one cut to nothing for one that replaces another,
+            # and writes all of it to the storage within close() ("auto_da_alloc" in ext4(5)).
+            self.file.record.unlink(missing_ok=True)
             return
         self._load_record()
         # What was written behind the last recorded block must not show through in a new one.
