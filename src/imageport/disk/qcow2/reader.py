@@ -83,17 +83,30 @@ class Qcow2Reader(MappedReader):
 
     def _cluster_runs(self, table: array[int], start: int, end: int) -> Iterator[Run]:
         cluster, bits = self._cluster, self._header.cluster_bits
-        mask = self._covered - 1
+        first = start // self._covered * self._covered
+        last = -(-(end - first) // cluster)
         while start < end:
-            entry = table[(start & mask) >> bits]
-            skip = start & (cluster - 1)
-            stop = min(start - skip + cluster, end)
+            number, skip = (start - first) >> bits, start & (cluster - 1)
+            entry = table[number]
+            number += 1
             if entry & layout.COMPRESSED:
+                stop = min(first + (number << bits), end)
                 yield Packed(start, stop - start, self, entry, skip)
+                start = stop
+                continue
+            # Most clusters go on where the one before ends: a loop of its own is ten times faster.
+            # Zeros repeat their entry; what is stored has the next offset and the same flags.
+            plain = entry & layout.OFFSET_MASK and not entry & layout.READS_AS_ZEROS
+            step = cluster if plain else 0
+            wanted = entry + step
+            while number < last and table[number] == wanted:
+                wanted += step
+                number += 1
+            stop = min(first + (number << bits), end)
+            if plain:
+                yield self._stored(start, stop, entry)
             elif entry & layout.READS_AS_ZEROS:
                 yield Absent(start, stop - start, ExtentKind.ZERO)
-            elif entry & layout.OFFSET_MASK:
-                yield self._stored(start, stop, entry)
             else:
                 yield Absent(start, stop - start, ExtentKind.UNALLOCATED)
             start = stop
