@@ -64,7 +64,7 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" tests
 
 # Independent programs that slow tests ask for their opinion, apart from what other tests need.
-test-full: PACKAGES += wine wine64
+test-full: PACKAGES += guestfs-tools wine wine64
 test-full: setup .oracles/.complete
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
