@@ -47,6 +47,12 @@ packages:
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
+# An environment of its own: what is in it is run as programs, never imported.
+.oracles/.complete: tests/golden/oracles/requirements.lock .venv/.complete
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .oracles
+	$(BIN)/uv pip sync --quiet --python .oracles/bin/python --require-hashes $<
+	touch $@
+
 lab/azure/node_modules/.complete: lab/azure/package.json lab/azure/package-lock.json | packages
 	npm --prefix lab/azure ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
@@ -57,7 +63,9 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" tests
 
-test-full: setup
+# Independent programs that slow tests ask for their opinion, apart from what other tests need.
+test-full: PACKAGES += guestfs-tools wine wine64
+test-full: setup .oracles/.complete
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 lint: setup
@@ -77,6 +85,9 @@ bench: setup
 	PYTHONPATH=. $(BIN)/python -m bench.gcs .bench 1024
 	rm -rf .bench
 
+LOCK := uv pip compile --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	--python-version 3.11
+
 lock: setup
-	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
-		--no-annotate --no-header --python-version 3.11 -o requirements.lock
+	$(BIN)/$(LOCK) pyproject.toml --group dev -o requirements.lock
+	$(BIN)/$(LOCK) tests/golden/oracles/requirements.in -o tests/golden/oracles/requirements.lock

@@ -16,6 +16,15 @@ from imageport.guest.volumes import ESP_TYPES, probe
 from imageport.model.guest import Volume
 from imageport.model.target import Firmware
 
+_CHECKERS = {
+    "btrfs": (("btrfs", "check", "--readonly"),),
+    "ext4": (("e2fsck", "-f", "-n"),),
+    "ntfs": (("ntfsfix", "-n"), ("ntfsresize", "--check")),
+    "vfat": (("fsck.fat", "-n"),),
+    "xfs": (("xfs_repair", "-n"),),
+}
+"""Each ends with an error when it would change anything. ntfsresize walks all files and compares
+their clusters with the bitmap, as chkdsk does; it refuses a volume whose dirty flag is set."""
 _MBR_TYPES = {"ef": "0xef", "42": "0x42"}
 
 
@@ -74,3 +83,15 @@ def host_guest(image: Path, *, writable: bool, scratch: Path) -> Iterator[Guest]
             if writable:
                 content = sorted((scratch / "esp").iterdir())
                 run("mcopy", "-s", "-o", "-i", at, *content, "::/")
+
+
+def assert_clean(image: Path) -> None:
+    """The file systems' own checkers find nothing in any volume of `image`."""
+    with loop_volumes(image) as volumes:
+        checked = [volume for volume in volumes if volume.kind in _CHECKERS]
+        for volume in checked:
+            for checker in _CHECKERS[volume.kind]:
+                run(*checker, volume.device)
+            if volume.kind == "ntfs":
+                assert "DIRTY" not in run("ntfsinfo", "-m", "-f", volume.device)
+    assert checked

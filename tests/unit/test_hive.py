@@ -12,6 +12,7 @@ from imageport.guest.windows.hive import (
     HiveInvalidError,
     HiveReadOnlyError,
     HiveUnreadableError,
+    HiveValueTooLargeError,
     base_block_checksum,
 )
 from imageport.guest.windows.registry_value import Value, ValueType
@@ -122,6 +123,74 @@ def test_many_keys_stay_sorted_and_found(file: Path) -> None:
         assert pci.subkeys()[0].path == f"DeviceIds\\PCI\\{sorted(names)[0]}"
         for name in names:
             assert pci.key(name.lower()) is not None
+
+
+def with_segments(file: Path) -> bytes:
+    """Write the value `big` as Windows does: data in two segments, a list of them, a `db` record
+    ("Big data", msuhanov/regf). Its data."""
+    first, second = b"1" * 16_344, b"2" * 656
+    with Hive.open(file, writable=True) as hive:
+        for name, data in (("first", first), ("second", second), ("list", b"LISTLIST")):
+            hive.ensure_key(name).set_binary("part", data)
+        hive.ensure_key("large").set_binary("big", b"RECORDXX")
+        hive.commit()
+    content = bytearray(file.read_bytes())
+
+    def cell(data: bytes) -> int:
+        return content.index(data) - 4 - 4096
+
+    listed, record = content.index(b"LISTLIST"), content.index(b"RECORDXX")
+    content[listed : listed + 8] = struct.pack("<II", cell(first), cell(second))
+    content[record : record + 8] = struct.pack("<2sHI", b"db", 2, listed - 4 - 4096)
+    value = content.rindex(b"big") - 20
+    assert content[value : value + 2] == b"vk"
+    struct.pack_into("<I", content, value + 4, len(first + second))
+    file.write_bytes(content)
+    return first + second
+
+
+def test_a_value_in_segments_is_read_and_never_rewritten(file: Path) -> None:
+    data = with_segments(file)
+    before = file.read_bytes()
+    with Hive.open(file, writable=True) as hive:
+        key = hive.key("large")
+        assert key is not None
+        assert key.value("big") == Value.from_binary("big", data)
+        with pytest.raises(HiveValueTooLargeError) as refused:
+            key.set_dword("small", 1)
+        assert "big has 17000 bytes" in refused.value.message
+        key.ensure_key("below").set_dword("small", 1)
+        hive.commit()
+    with Hive.open(file, writable=True) as hive:
+        key = hive.key("large")
+        assert key is not None
+        assert key.value("big") == Value.from_binary("big", data)
+        key.set_dword("big", 1)
+        key.set_dword("small", 2)
+        assert key.delete_value("small")
+    assert before != file.read_bytes()
+
+
+def test_a_value_larger_than_a_cell_is_refused(file: Path) -> None:
+    with Hive.open(file, writable=True) as hive:
+        hive.root.set_binary("fits", bytes(16_344))
+        with pytest.raises(HiveValueTooLargeError):
+            hive.root.set_binary("large", bytes(16_345))
+        assert [value.name for value in hive.root.values()] == ["fits"]
+
+
+def test_deleting_a_value_beside_a_large_one_is_refused(file: Path) -> None:
+    with Hive.open(file, writable=True) as hive:
+        hive.ensure_key("large").set_dword("small", 1)
+        hive.commit()
+    with_segments(file)
+    with Hive.open(file, writable=True) as hive:
+        key = hive.key("large")
+        assert key is not None
+        with pytest.raises(HiveValueTooLargeError):
+            key.delete_value("small")
+        assert key.delete_value("big")
+        assert key.delete_value("small")
 
 
 def test_without_commit_nothing_is_written(file: Path) -> None:

@@ -24,6 +24,9 @@ _CHECKSUM_OFFSET: Final = 0x1FC
 _OPEN_WRITE: Final = 4
 """`HIVEX_OPEN_WRITE` of hivex.h."""
 _TYPE_MASK: Final = 0xFFFFFFFF
+_LARGEST: Final = 16_344
+"""Bytes of data in one cell. More is stored in segments since regf 1.4, as Windows and all other
+readers expect; libhivex reads those, and writes one large cell."""
 
 
 class HiveLibraryError(ImageportError):
@@ -79,6 +82,16 @@ class HiveReadOnlyError(ImageportError):
     remedy = "Please report this with the log."
 
 
+class HiveValueTooLargeError(ImageportError):
+    """A key that is to be changed holds, or would hold, a value that libhivex writes wrongly."""
+
+    code = "guest.hive-large-value"
+    sentence = (
+        "The registry key {key} of {path} cannot be changed: its value {name} has {length} bytes."
+    )
+    remedy = "Make the value smaller in the source machine, or delete it there if it is not needed."
+
+
 class _SetValue(ctypes.Structure):
     """`hive_set_value` of hivex.h."""
 
@@ -99,6 +112,7 @@ _SIGNATURES: Final = {
     "hivex_node_set_value": (c_int, [c_void_p, c_size_t, POINTER(_SetValue), c_int]),
     "hivex_node_set_values": (c_int, [c_void_p, c_size_t, c_size_t, POINTER(_SetValue), c_int]),
     "hivex_value_key": (c_void_p, [c_void_p, c_size_t]),
+    "hivex_value_type": (c_int, [c_void_p, c_size_t, POINTER(c_int), POINTER(c_size_t)]),
     "hivex_value_value": (c_void_p, [c_void_p, c_size_t, POINTER(c_int), POINTER(c_size_t)]),
 }
 
@@ -313,8 +327,12 @@ class Key:
         return value.strings if value else None
 
     def set(self, value: Value) -> None:
-        """Add `value`, or replace the one of its name; the key's other values stay."""
+        """Add `value`, or replace the one of its name; the key's other values stay.
+
+        Raises `HiveValueTooLargeError` when any value of the key is larger than a cell.
+        """
         self._hive._require_writable()
+        self._check_sizes(value)
         self._hive._checked("hivex_node_set_value", c_size_t(self._node), byref(_packed(value)), 0)
 
     def set_text(self, name: str, text: str, *, expand: bool = False) -> None:
@@ -338,15 +356,37 @@ class Key:
         self.set(Value.from_strings(name, strings))
 
     def delete_value(self, name: str) -> bool:
-        """Delete the value `name`; False when there was none."""
+        """Delete the value `name`; False when there was none.
+
+        Raises `HiveValueTooLargeError` when one that stays is larger than a cell.
+        """
         self._hive._require_writable()
         before = self.values()
         kept = [value for value in before if value.name.casefold() != name.casefold()]
         if len(kept) == len(before):
             return False
+        for value in kept:
+            self._check_size(value.name, len(value.data))
         array = (_SetValue * len(kept))(*map(_packed, kept))
         self._hive._checked("hivex_node_set_values", c_size_t(self._node), len(kept), array, 0)
         return True
+
+    def _check_sizes(self, new: Value) -> None:
+        """libhivex writes all values of a key anew when one is set."""
+        self._check_size(new.name, len(new.data))
+        kind, length = c_int(), c_size_t()
+        for handle in self._hive._handles("hivex_node_values", self._node):
+            self._hive._checked("hivex_value_type", c_size_t(handle), byref(kind), byref(length))
+            if length.value > _LARGEST:
+                name = self._hive._string("hivex_value_key", handle)
+                if name.casefold() != new.name.casefold():
+                    self._check_size(name, length.value)
+
+    def _check_size(self, name: str, length: int) -> None:
+        if length > _LARGEST:
+            raise HiveValueTooLargeError(
+                path=str(self._hive.path), key=self.path, name=name, length=length
+            )
 
     def _below(self, name: str) -> str:
         return f"{self.path}\\{name}" if self.path else name
