@@ -95,8 +95,8 @@ class AllocatingWriter(ABC):
         """Let data begin at `first`, blocks `stride` bytes apart; load what was written before."""
         self.stride, self.next, self._first = stride, first, first
         if not self.file.resumed:
-            # The file is new and empty. Ext4 takes one cut to nothing for one that replaces another,
-            # and writes all of it to the storage within close() ("auto_da_alloc" in ext4(5)).
+            # The file is new and empty. One that is cut to nothing is on ext4 one that replaces
+            # another: close() writes all of it to the storage ("auto_da_alloc" in ext4(5)).
             self.file.record.unlink(missing_ok=True)
             return
         self._load_record()
