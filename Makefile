@@ -75,7 +75,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 # What is measured beside, apart from what tests need.
-bench: PACKAGES += libnbd-bin pigz
+bench: PACKAGES += libnbd-bin pigz virt-v2v
 bench: setup
 	mkdir -p .bench
 	PYTHONPATH=. $(BIN)/python bench/local.py .bench 8
@@ -83,6 +83,7 @@ bench: setup
 	PYTHONPATH=. $(BIN)/python bench/ebs.py .bench
 	PYTHONPATH=. $(BIN)/python bench/pageblob.py .bench
 	PYTHONPATH=. $(BIN)/python -m bench.gcs .bench 1024
+	PYTHONPATH=. $(BIN)/python -m bench.prepare .bench
 	rm -rf .bench
 
 LOCK := uv pip compile --generate-hashes --no-emit-index-url --no-annotate --no-header \

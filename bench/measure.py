@@ -23,6 +23,17 @@ Work = Callable[[], None]
 
 
 @dataclass(frozen=True)
+class Readied:
+    """A piece of work, and what is done before each run of it, outside of its time."""
+
+    ready: Work
+    work: Work
+
+    def __call__(self) -> None:
+        self.work()
+
+
+@dataclass(frozen=True)
 class Run:
     """What a process took: seconds by the clock and of the processor, and peak MiB."""
 
@@ -85,6 +96,8 @@ def compare(
                 # What an earlier run wrote must not be written back during this one.
                 os.sync()
                 have_memory()
+            if isinstance(work, Readied):
+                work.ready()
             run = in_child(work)
             if turn >= 0:
                 runs[label].append(run)
