@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from imageport.guest import first_boot, fixups
-from imageport.guest.command import attempt
 from imageport.guest.errors import (
     BlockedError,
     ReadOnlyGuestError,
@@ -14,6 +13,7 @@ from imageport.guest.errors import (
 )
 from imageport.guest.fixup import Task
 from imageport.guest.guest import Guest
+from imageport.guest.mounting import trim
 from imageport.guest.plan import applicable, findings, plan
 from imageport.guest.session import Session
 from imageport.guest.windows import driver_lock
@@ -49,8 +49,7 @@ def prepare(
             progress(each.name, done, total)
             each.apply(session, task)
     progress("trim", total - 2, total)
-    # A file system or disk that cannot trim makes the output larger, not wrong.
-    attempt(["fstrim", guest.root])
+    trim(guest.root)
     progress("verify", total - 1, total)
     checks = (*verify(guest, inspection, target, options), _runner_installed(guest))
     failed = [f"{check.fixup}: {check.what} ({check.seen})" for check in checks if not check.passed]

@@ -54,7 +54,7 @@ class Runner:
 
     def _run(self, command: Command) -> None:
         try:
-            command.result = COMMANDS[command.name](command.args, _Said(command, self._store))
+            command.result = COMMANDS[command.name](command.args, _Said(command))
         except HandOver:
             command.state = State.HANDED_OVER
             self._store.save(command)
@@ -80,11 +80,11 @@ class Runner:
 
 
 class _Said:
-    """A command's `Context`: progress is kept in memory, so that many small steps cost nothing."""
+    """A command's `Context`: what it says is kept in memory until the command ends, so that many
+    small steps cost nothing."""
 
-    def __init__(self, command: Command, store: CommandStore) -> None:
+    def __init__(self, command: Command) -> None:
         self._command = command
-        self._store = store
 
     def progress(self, fraction: float, doing: str) -> None:
         self._command.progress = fraction
@@ -92,7 +92,6 @@ class _Said:
 
     def log(self, line: str) -> None:
         self._command.log.append(line)
-        self._store.save(self._command)
 
 
 def reboot() -> None:
