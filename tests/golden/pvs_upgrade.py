@@ -49,7 +49,7 @@ def options(components: str | None, version: str = WANTED, **more: Any) -> Prepa
 def booted(guest: Guest) -> FirstBootReport:
     """Run the first-boot work as the phony Windows does, with all the boots that it asks for."""
     phony.perform(guest.root, {"kernel": "10.0"})
-    while goes_on(guest):
+    while goes_on(guest, inspect(guest)):
         phony.perform(guest.root, {"kernel": "10.0"})
     phony.remove_service(hive_file(guest, "SYSTEM"), "ControlSet001")
     report = collect(guest)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imageport.guest.errors import BlockedError, ReadOnlyGuestError, VerificationError
-from imageport.guest.first_boot import collect, installed
+from imageport.guest.first_boot import collect, goes_on, installed
 from imageport.guest.fixups.linux.initramfs import Initramfs
 from imageport.guest.inspect import inspect
 from imageport.guest.linux import initramfs as archive
@@ -18,7 +18,14 @@ from imageport.guest.prepare import prepare, verify
 from imageport.model.findings import Severity
 from imageport.model.guest import Inspection, PrepareOptions
 from imageport.model.target import PROFILES, Firmware, Target
-from tests.golden.trees import KERNEL, ROOT_UUID, SWAP_UUID, debian_tree, tree_hash
+from tests.golden.trees import (
+    KERNEL,
+    ROOT_UUID,
+    SWAP_UUID,
+    debian_tree,
+    run_first_boot,
+    tree_hash,
+)
 
 OPTIONS = PrepareOptions()
 
@@ -111,8 +118,6 @@ def test_appended_archive_keeps_the_link(tmp_path: Path) -> None:
 
 
 def test_first_boot_is_collected_once(tmp_path: Path) -> None:
-    from tests.golden.trees import run_first_boot  # noqa: PLC0415 - used here alone
-
     guest = debian_tree(tmp_path)
     before = inspect(guest)
     prepare(guest, before, PROFILES[Target.AHV], OPTIONS, quiet)
@@ -141,6 +146,32 @@ def test_report_of_a_runner_that_waits_for_another_boot_stays(tmp_path: Path) ->
         assert not report.complete
         assert [step.name for step in report.steps] == ["machine-id"]
     assert installed(guest)
+
+
+def test_a_first_boot_goes_on_after_a_restart_in_the_middle(tmp_path: Path) -> None:
+    guest = debian_tree(tmp_path)
+    before = inspect(guest)
+    prepare(guest, before, PROFILES[Target.AHV], OPTIONS, quiet)
+    assert not goes_on(guest, before), "it has not run"
+    place = tmp_path / "var/lib/imageport/first-boot.report"
+    place.parent.mkdir(parents=True)
+    for text in ("step 10 kernel 0\nrestart\n", "fact boots 1\nstep 10 kernel 0\n"):
+        place.write_text(text)
+        assert goes_on(guest, before), "asked for, or cut short"
+    run_first_boot(guest)
+    assert not goes_on(guest, before), "it is complete"
+
+
+def test_a_first_boot_comes_after_the_relabelling_that_was_ordered(tmp_path: Path) -> None:
+    guest = debian_tree(tmp_path)
+    order = tmp_path / ".autorelabel"
+    order.touch()
+    before = inspect(guest)
+    prepare(guest, before, PROFILES[Target.AHV], OPTIONS, quiet)
+    assert not goes_on(guest, before), "it is still to come"
+    order.unlink()
+    assert goes_on(guest, before)
+    assert not goes_on(guest, inspect(guest)), "nobody ordered it: the guest did not start"
 
 
 def test_verify_sees_what_is_undone(tmp_path: Path) -> None:

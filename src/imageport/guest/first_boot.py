@@ -15,8 +15,9 @@ from imageport.guest.errors import ReadOnlyGuestError
 from imageport.guest.fixup import Step
 from imageport.guest.guest import Guest
 from imageport.guest.linux import runner as linux
+from imageport.guest.linux import selinux
 from imageport.guest.windows import runner as windows
-from imageport.model.guest import FirstBootReport, FirstBootStep, OsFamily
+from imageport.model.guest import FirstBootReport, FirstBootStep, Inspection, OsFamily
 
 _OUTPUT_KEPT = 2000
 """Characters of a step's output: its end says what went wrong."""
@@ -28,12 +29,26 @@ def installed(guest: Guest) -> bool:
     return guest.find(run) is not None
 
 
-def goes_on(guest: Guest) -> bool:
-    """True when the runner asked for a restart, and has steps left for another boot."""
+def goes_on(guest: Guest, before: Inspection) -> bool:
+    """True when the guest restarted in the middle of its first boot, and goes on in another.
+
+    A step asked for it. Or, in a Linux, a step restarted the machine by itself, or SELinux' labels
+    were to be restored, which restarts before the runner's turn has come: `before`, the inspection
+    that the preparation was planned with, saw the order for that, and now it is carried out.
+    """
+    if not installed(guest):
+        return False
     windows_guest = guest.family is OsFamily.WINDOWS
     place = guest.find(windows.REPORT if windows_guest else linux.REPORT)
     text = place.read_text(encoding="utf-8", errors="replace") if place else ""
-    return installed(guest) and text.split()[-1:] == ["restart"]
+    if windows_guest:
+        return text.split()[-1:] == ["restart"]
+    return bool(text) or _relabelled(guest, before)
+
+
+def _relabelled(guest: Guest, before: Inspection) -> bool:
+    there = before.linux is not None and selinux.RELABEL in before.linux.paths
+    return there and guest.find(selinux.RELABEL) is None
 
 
 def collect(guest: Guest) -> FirstBootReport | None:

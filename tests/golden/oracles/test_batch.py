@@ -164,9 +164,9 @@ def test_a_restart_between_steps(wine: Machine, tmp_path: Path) -> None:
     text = runner.step_text(f"echo before\nexit /b {runner.RESTART}")
     (guest.root / FIRST_BOOT / "steps/001-first.cmd").write_text(text, newline="")
     wine.boot(runner.IMAGE_PATH)
-    assert goes_on(guest)
+    assert goes_on(guest, inspect(guest))
     wine.boot(runner.IMAGE_PATH)
-    assert not goes_on(guest)
+    assert not goes_on(guest, inspect(guest))
     report = collect(guest)
     assert report is not None
     assert report.complete

@@ -89,28 +89,32 @@ def test_linux_runner(tmp_path: Path) -> None:
 def test_linux_runner_goes_on_after_a_restart_that_a_step_asks_for(tmp_path: Path) -> None:
     script = linux_runner(tmp_path)
     steps = script.parent / "steps"
-    (steps / "10-once").write_text(f"echo x >> {tmp_path}/once\n")
-    again = f"[ -f {tmp_path}/seen ] && exit 0; touch {tmp_path}/seen; exit {linux.AGAIN}\n"
-    (steps / "20-again").write_text(again)
-    (steps / "30-last").write_text(f"touch {tmp_path}/last\n")
+    (steps / "10-once").write_text(f"echo once >> {tmp_path}/ran\n")
+    (steps / "20-asks").write_text(f"echo asks >> {tmp_path}/ran; exit {linux.RESTART}\n")
+    (steps / "30-last").write_text(f"echo last >> {tmp_path}/ran\n")
     first = parse(restarted(script))
     assert not first.complete
-    assert [step.name for step in first.steps] == ["once"]
-    assert not (tmp_path / "last").exists()
+    assert [step.name for step in first.steps] == ["once", "asks"]
     report = parse(restarted(script))
     assert report.complete
-    assert [(s.name, s.exit_code) for s in report.steps] == [("once", 0), ("again", 0), ("last", 0)]
+    assert report.restarts == 1
+    assert [(s.name, s.exit_code) for s in report.steps] == [("once", 0), ("asks", 0), ("last", 0)]
     assert report.facts["boots"] == "2"
-    assert (tmp_path / "once").read_text() == "x\n"
+    assert (tmp_path / "ran").read_text() == "once\nasks\nlast\n", "each once"
     assert not script.parent.exists()
 
 
-def test_linux_runner_ends_a_step_that_asks_for_ever(tmp_path: Path) -> None:
+def test_linux_runner_repeats_a_step_that_was_cut_short(tmp_path: Path) -> None:
     script = linux_runner(tmp_path)
-    (script.parent / "steps/10-again").write_text(f"exit {linux.AGAIN}\n")
-    reports = [parse(restarted(script)) for _ in range(linux.BOOTS)]
-    assert [report.complete for report in reports] == [False] * (linux.BOOTS - 1) + [True]
-    assert [step.exit_code for step in reports[-1].steps] == [linux.AGAIN]
+    steps = script.parent / "steps"
+    (steps / "10-once").write_text(f"echo once >> {tmp_path}/ran\n")
+    cut = f"[ -e {tmp_path}/seen ] && exit 0; touch {tmp_path}/seen; kill -9 $PPID\n"
+    (steps / "20-cut").write_text(cut)
+    subprocess.run(["sh", script], check=False, capture_output=True, timeout=60)
+    report = parse(restarted(script))
+    assert report.complete
+    assert [(s.name, s.exit_code) for s in report.steps] == [("once", 0), ("cut", 0)]
+    assert (tmp_path / "ran").read_text() == "once\n"
 
 
 def test_windows_runner_is_ascii_with_crlf() -> None:

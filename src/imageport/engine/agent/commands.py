@@ -19,7 +19,7 @@ from imageport.guest.mount import open_guest
 from imageport.guest.plan import findings, plan
 from imageport.guest.prepare import prepare, verify
 from imageport.guest.uefi import convert as conversion
-from imageport.model.guest import PrepareOptions
+from imageport.model.guest import Inspection, PrepareOptions
 from imageport.model.target import PROFILES, Controller, Provisioning, Target, TargetProfile
 from imageport.model.wishes import Operation, XdParameter
 
@@ -41,7 +41,7 @@ class HandOver(Exception):  # not an error: how a command says "reboot into the 
 Args = dict[str, Any]
 
 _KEPT_INSPECTION = FOLDER / "inspection.pickle"
-"""The inspection that a preparation was planned with; verify plans with the same after the boot."""
+"""The inspection that a preparation was planned with; what follows the boot goes by the same."""
 
 
 def inspect_image(args: Args, context: Context) -> Any:
@@ -81,15 +81,15 @@ def boot_image(args: Args, context: Context) -> Any:
 
 
 def look_back(args: Args, context: Context) -> Any:
-    """After a boot: whether its first-boot work asked for a restart and goes on in another."""
+    """After a boot: whether its first-boot work needed a restart and goes on in another."""
     del args, context
     with open_guest(image_disk(), writable=False) as guest:
-        return {"goes_on": goes_on(guest)}
+        return {"goes_on": goes_on(guest, _kept_inspection())}
 
 
 def verify_image(args: Args, context: Context) -> Any:
     """After the boot: what the guest reported, and whether every change is still in place."""
-    inspection = pickle.loads(_KEPT_INSPECTION.read_bytes())  # noqa: S301  # written by prepare above
+    inspection = _kept_inspection()
     wish = _wish(args)
     with open_guest(image_disk(), writable=True) as guest:
         report = collect(guest)
@@ -101,6 +101,11 @@ def verify_image(args: Args, context: Context) -> Any:
         "first_boot": asdict(report) if report else None,
         "checks": [asdict(check) for check in checks],
     }
+
+
+def _kept_inspection() -> Inspection:
+    kept: Inspection = pickle.loads(_KEPT_INSPECTION.read_bytes())  # noqa: S301  # written by prepare
+    return kept
 
 
 def _wish(args: Args) -> tuple[TargetProfile, PrepareOptions]:

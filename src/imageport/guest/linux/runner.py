@@ -13,10 +13,9 @@ UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
 UNIT_LINK: Final = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
 REPORT: Final = "/var/lib/imageport/first-boot.report"
 
-AGAIN: Final = 249
-"""What a step exits with to be run again after a restart."""
-BOOTS: Final = 4
-"""A step that asks for ever is ended by the last of so many boots."""
+RESTART: Final = 249
+"""What a step exits with that is done and needs a restart before the next one. One that restarts
+the machine by itself is run again after it."""
 
 UNIT_TEXT: Final = f"""\
 [Unit]
@@ -38,7 +37,7 @@ WantedBy=multi-user.target
 RUN_TEXT: Final = f"""\
 #!/bin/sh
 # Runs the numbered steps once, writes what happened into the report, removes itself and reboots.
-# A step that exits with {AGAIN} is run again after a restart, and those behind it after that.
+# A step that exits with {RESTART} gets a restart: those behind it follow in the next boot.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 here={RUN_FOLDER}
@@ -118,9 +117,10 @@ for step in "$here"/steps/[0-9]*-*; do
     say "step $number $name"
     sh "$step" > /run/imageport-step.log 2>&1
     status=$?
-    if [ "$status" -eq {AGAIN} ] && [ "$boots" -lt {BOOTS} ]; then
-        say "step $number $name asks for a restart"
-        restart
+    wanted=
+    if [ "$status" -eq {RESTART} ]; then
+        wanted=yes
+        status=0
     fi
     if [ "$status" -ne 0 ]; then
         say "step $number $name failed with $status: $(tail -n 1 /run/imageport-step.log)"
@@ -128,6 +128,11 @@ for step in "$here"/steps/[0-9]*-*; do
     # Said before it is forgotten: a step cut short in between is run twice, never left out.
     echo "step $number $name $status" >> "$report"
     rm -f "$step"
+    if [ "$wanted" ]; then
+        echo restart >> "$report"
+        say "step $number $name asks for a restart"
+        restart
+    fi
 done
 
 echo "fact uptime $(cut -d ' ' -f 1 /proc/uptime)" >> "$report"

@@ -15,6 +15,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+RELABEL: Final = "/.autorelabel"
+"""Order for the next boot to label everything, which then restarts the machine (selinux(8))."""
 _ATTRIBUTE: Final = "security.selinux"
 
 

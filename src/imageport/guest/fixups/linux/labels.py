@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imageport.guest.fixup import FixUp, Step, Task
+from imageport.guest.linux import selinux
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import OsFamily
 
@@ -18,6 +19,7 @@ class Labels(FixUp):
     name = "labels"
     family = OsFamily.LINUX
     order = 80
+    watches = (selinux.RELABEL,)
 
     def applies(self, task: Task) -> bool:
         """Only where SELinux is on."""
