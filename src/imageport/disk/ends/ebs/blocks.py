@@ -1,7 +1,7 @@
 """PutSnapshotBlock and GetSnapshotBlock, straight between the caller's buffer and the socket.
 
 Source: Amazon EBS API reference (EBS direct APIs 2019-11-02); botocore's service model of `ebs`,
-by which the body of PutSnapshotBlock is not signed; AWS Signature Version 4, as botocore makes it.
+by which the body of PutSnapshotBlock is not signed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 
+from imageport.disk.ends.ebs.signature import Signer
 from imageport.disk.ends.wire import Answer, Wire
 from imageport.disk.manifest import BLOCK
 from imageport.model.credentials import AwsKey
@@ -28,11 +26,11 @@ class Blocks:
     def __init__(self, sdk: Any, key: AwsKey, ca: Path, timeout: float, connect: float) -> None:
         """`sdk` is the client whose endpoint, region and model count. Raises `OSError`."""
         self._model = sdk.meta.service_model
-        self._endpoint = str(sdk.meta.endpoint_url).rstrip("/")
-        credentials = Credentials(key.access_key_id, key.secret_access_key, key.session_token)
-        self._signer = SigV4Auth(credentials, "ebs", sdk.meta.region_name)
+        endpoint = str(sdk.meta.endpoint_url).rstrip("/")
+        self._prefix = urlsplit(endpoint).path
         self._parser = create_parser(self._model.metadata["protocol"])
-        self._wire = Wire(self._endpoint, ca, timeout, connect)
+        self._wire = Wire(endpoint, ca, timeout, connect)
+        self._signer = Signer(key, "ebs", sdk.meta.region_name, self._wire.authority)
 
     def put(self, snapshot: str, block: int, data: bytes | memoryview, checksum: str) -> str | None:
         """Store a block; the checksum that the service confirms, if it does."""
@@ -48,8 +46,8 @@ class Blocks:
 
     def get(self, snapshot: str, block: int, token: str) -> tuple[bytes, str]:
         """A block, and the checksum that the service says it has."""
-        target = f"{_path(snapshot, block)}?blockToken={quote(token, safe='-_.~')}"
-        answer = self._send("GET", target, {}, None)
+        query = f"blockToken={quote(token, safe='-_.~')}"
+        answer = self._send("GET", _path(snapshot, block), {}, None, query)
         data = self._whole(answer, "GetSnapshotBlock")
         return data, answer.headers.get("x-amz-checksum", "")
 
@@ -58,15 +56,16 @@ class Blocks:
         self._wire.close()
 
     def _send(
-        self, method: str, target: str, headers: dict[str, str], body: memoryview | None
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: memoryview | None,
+        query: str = "",
     ) -> Answer:
-        request = AWSRequest(method, self._endpoint + target, headers)
-        if body is not None:
-            request.context["payload_signing_enabled"] = False
-        self._signer.add_auth(request)
-        parts = urlsplit(request.url)
-        asked = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        return self._wire.request(method, asked, dict(request.headers.items()), body)
+        path = self._prefix + path
+        signed = self._signer.signed(method, path, query, headers, has_body=body is not None)
+        return self._wire.request(method, f"{path}?{query}" if query else path, signed, body)
 
     def _whole(self, answer: Answer, operation: str) -> bytes:
         body = answer.read()
