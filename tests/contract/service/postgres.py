@@ -33,7 +33,16 @@ class Postgres:
             self._folder.chmod(0o755)
         self.user = _USER if self._as else pwd.getpwuid(os.geteuid()).pw_name
         data = self._folder / "data"
-        argv = [str(self._bin / "initdb"), "-D", str(data), "-A", "trust", "-E", "UTF8", "--no-sync"]
+        argv = [
+            str(self._bin / "initdb"),
+            "-D",
+            str(data),
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
         subprocess.run([*self._as, *argv], check=True, stdout=subprocess.DEVNULL, cwd=self._folder)
         self._options = [
             *("-D", str(data), "-k", str(self._folder), "-c", "listen_addresses="),
