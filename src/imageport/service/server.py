@@ -1,4 +1,4 @@
-"""Serves the application: on a socket of its own, and on a private one for the local connector."""
+"""Serves the application on a socket of its own, with TLS or on loopback alone."""
 
 from __future__ import annotations
 
@@ -55,24 +55,20 @@ class Address:
 
 
 class Server:
-    """One replica, listening. `private` is the path of a Unix socket that needs no TLS."""
+    """One replica, listening."""
 
-    def __init__(self, app: FastAPI, address: Address, private: Path | None = None) -> None:
+    def __init__(self, app: FastAPI, address: Address) -> None:
         """Raises ClearText, CannotListen."""
         address.check()
         self._app = app
         try:
+            self._server = _Uvicorn(_config(app, address))
+            self._server.config.load()
             family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
             self._socket = socket.create_server((address.host, address.port), family=family)
-            self._servers = [_Uvicorn(_config(app, address))]
-            self._servers[0].config.load()
         except OSError as error:
             detail = error.strerror or str(error)
             raise CannotListen(host=address.host, port=address.port, detail=detail) from error
-        self._sockets = [self._socket]
-        if private is not None:
-            self._servers.append(_Uvicorn(uvicorn.Config(app, lifespan="off", **_COMMON)))
-            self._sockets.append(_private_socket(private))
         scheme = "https" if address.certificate else "http"
         host = f"[{address.host}]" if ":" in address.host else address.host
         self.url = f"{scheme}://{host}:{self._socket.getsockname()[1]}"
@@ -98,32 +94,22 @@ class Server:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._loop.add_signal_handler(number, self._stop)
-        pairs = zip(self._servers, self._sockets, strict=True)
-        tasks = [asyncio.create_task(server.serve([sock])) for server, sock in pairs]
-        while not all(server.started or server.should_exit for server in self._servers):
+        task = asyncio.create_task(self._server.serve([self._socket]))
+        while not (self._server.started or task.done()):
             await asyncio.sleep(0.01)
         self._ready.set()
-        await asyncio.gather(*tasks)
+        await task
 
     def _stop(self) -> None:
         state_of(self._app).bell.close()
-        for server in self._servers:
-            server.should_exit = True
+        self._server.should_exit = True
 
 
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are `Server`'s: there may be two of these."""
+        """Signals are `Server`'s, which first lets those go that wait."""
         yield
-
-
-_COMMON = {
-    "log_config": None,
-    "access_log": False,
-    "server_header": False,
-    "timeout_graceful_shutdown": GRACE_SECONDS,
-}
 
 
 def _config(app: FastAPI, address: Address) -> uvicorn.Config:
@@ -131,17 +117,11 @@ def _config(app: FastAPI, address: Address) -> uvicorn.Config:
         app,
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
-        **_COMMON,  # type: ignore[arg-type]  # each is what its name says
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
-
-
-def _private_socket(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.bind(str(path))
-    path.chmod(0o600)
-    made.listen(128)
-    return made
 
 
 def _is_loopback(host: str) -> bool:
