@@ -7,7 +7,7 @@ BIN := .venv/bin
 PACKAGES := \
 	binutils btrfs-progs busybox-static cpio dosfstools e2fsprogs fakeroot fdisk fuse3 gdisk \
 	grub-common grub-efi-amd64-signed grub-pc-bin kmod libhivex0 lvm2 \
-	mmdebstrap mtools nbd-server nbdkit nginx-light ntfs-3g ovmf python3-venv \
+	mmdebstrap mtools nbd-server nbdkit nginx-light ntfs-3g ovmf postgresql python3-venv \
 	qemu-system-common qemu-system-x86 \
 	qemu-utils samba shim-signed smbclient systemd-boot-efi uidmap util-linux xfsprogs xorriso zstd
 

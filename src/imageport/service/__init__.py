@@ -1,0 +1,1 @@
+"""The service: API, wallet, job store. Knows neither disks nor jobs' insides."""

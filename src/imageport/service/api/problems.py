@@ -1,0 +1,115 @@
+"""Errors as RFC 9457 problem documents: our code, sentence, remedy and data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from imageport.model.errors import ImageportError
+from imageport.service.errors import Invalid, Malformed, NotFound, ServiceError, TooMany
+from imageport.wire.documents import Problem
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger(__name__)
+
+
+def problem_response(error: ImageportError, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer for an error."""
+    status = error.status if isinstance(error, ServiceError) else 500
+    added = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        added["WWW-Authenticate"] = 'Bearer realm="imageport"'
+    if isinstance(error, TooMany):
+        added["Retry-After"] = str(error.data["seconds"])
+    elif status == HTTPStatus.SERVICE_UNAVAILABLE:
+        added["Retry-After"] = "2"
+    return JSONResponse(_document(error, status), status, added, MEDIA_TYPE)
+
+
+def _document(error: ImageportError, status: int) -> dict[str, Any]:
+    return Problem(
+        type=f"urn:imageport:error:{error.code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=error.message,
+        code=error.code,
+        remedy=error.advice,
+        data=error.data,
+    ).as_json()
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer with, for its description."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    always = (400, 401, 403, 413, 422, 429, 500, 503)
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in sorted({*always, *statuses})
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Map every error."""
+    app.add_exception_handler(ImageportError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ImageportError)  # noqa: S101  # as it was registered
+    if not isinstance(error, ServiceError) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _LOG.error("%s %s: %s", request.method, request.url.path, error.message)
+    return problem_response(error)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    """What was typed is left out: it may be the secret."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # as above
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return problem_response(Malformed(detail="the body is no JSON"))
+    errors = [
+        {"field": ".".join(map(_printable, each["loc"])), "problem": each["msg"]} for each in found
+    ]
+    first = f"{errors[0]['field']}: {errors[0]['problem']}"
+    return problem_response(Invalid(detail=first, errors=errors))
+
+
+def _printable(part: object) -> str:
+    return "".join(each if each.isprintable() else "?" for each in str(part)[:64])
+
+
+def _http(request: Request, error: Exception) -> Response:
+    """Raised by the framework: no such path, no such method, a body that is no form."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # as above
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return problem_response(NotFound(what="path", id=request.url.path[:200]))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return problem_response(MethodNotAllowed(method=request.method), error.headers)
+    return problem_response(Malformed(detail=str(error.detail)))
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    # The text of an error that nobody expected may hold anything: it goes to the log alone.
+    _LOG.error("%s %s", request.method, request.url.path, exc_info=error)
+    return problem_response(ImageportError(detail=type(error).__name__))
+
+
+class MethodNotAllowed(ServiceError):
+    """The path is there, the method is not."""
+
+    status = 405
+    code = "request.method"
+    sentence = "{method} is not for this path."
+    remedy = "Use a method that the header Allow names; /ips/openapi.json describes them all."

@@ -1,0 +1,50 @@
+"""`/ips/status` for customers; `/healthz`, `/readyz`, `/metrics` for whoever runs the service."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from imageport import __version__
+from imageport.service.api import views
+from imageport.service.api.auth import Reader
+from imageport.service.api.problems import responses
+from imageport.service.api.state import Service
+from imageport.service.store import jobs
+from imageport.wire.documents import Health, Status
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/ips/status", responses=responses())
+def status(caller: Reader, service: Service) -> Status:
+    """How the service is, and what it has of this customer."""
+    with service.store.reading() as tx:
+        return Status(
+            status="ok",
+            version=__version__,
+            jobs=jobs.counts(tx, caller.customer),
+            connectors_online=views.online(tx, caller.customer),
+        )
+
+
+@router.get("/healthz")
+def healthy() -> Health:
+    """The process answers."""
+    return Health(status="ok", version=__version__)
+
+
+@router.get("/readyz", responses={503: responses(503)[503], 500: responses(500)[500]})
+def ready(service: Service) -> Health:
+    """The database answers, and has this version's tables."""
+    service.store.check()
+    return Health(status="ok", version=__version__)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, 503: responses(503)[503]},
+)
+def metrics(service: Service) -> Response:
+    """For Prometheus. No label names a customer."""
+    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,1 @@
+"""Tables, migrations and every query of the service; nothing else speaks SQL."""

@@ -1,0 +1,1 @@
+"""The service against real databases, real HTTP and real processes."""
