@@ -13,7 +13,7 @@ from imageport.guest.inspect import inspect
 from imageport.model.guest import Inspection, OsFamily
 from imageport.model.target import DiskFormat, Firmware
 from lab.guests import Flavour, LinuxMaster, Product, Root, WindowsMaster, export, master
-from lab.guests.windows_spec import Agent, Tools, Vda
+from lab.guests.windows_spec import RELEASES, Agent, Tools, Vda
 from tests.golden.host_disk import host_guest, run
 from tests.golden.oracles.inspector import Seen, inspected
 from tests.system.command import imageport
@@ -60,7 +60,10 @@ def test_windows(tmp_path: Path, spec: WindowsMaster) -> None:
     assert_same_disk(ours, seen)
     assert ours.family is OsFamily.WINDOWS
     assert (seen.name, seen.distribution) == ("windows", "windows")
-    assert ours.name.startswith(seen.product)
+    assert seen.product == RELEASES[spec.product].product_name
+    eleven = spec.product is Product.WINDOWS_11
+    named = seen.product.replace(" 10 ", " 11 ") if eleven else seen.product
+    assert ours.name.startswith(named), "in the registry, Windows 11 is a Windows 10"
     assert ours.version.startswith(f"{seen.version}.")
     assert ours.windows is not None
     assert seen.control_set == ours.windows.control_set
@@ -87,8 +90,9 @@ def assert_same_linux(ours: Inspection, seen: Seen) -> None:
     assert_same_disk(ours, seen)
     assert ours.family is OsFamily.LINUX
     assert (seen.name, seen.distribution) == ("linux", "debian")
-    assert ours.name == seen.product
-    assert seen.version.split(".")[0] == ours.version.split(".")[0]
+    assert seen.version.split(".")[0] == ours.version
+    assert ours.name.startswith(f"Debian GNU/Linux {ours.version}")
+    assert seen.product == seen.version, "of Debian it says /etc/debian_version"
     assert {product.name for product in ours.products} <= seen.applications
 
 
