@@ -24,7 +24,12 @@ from imageport.platforms.local.platform import LocalPlatform
 from lab.guests import LinuxMaster, master
 from lab.guests.inside import exported, partitions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    # A machine outlives what started it, on purpose; here that is this process.
+    pytest.mark.filterwarnings("ignore:subprocess \\d+ is still running:ResourceWarning"),
+]
 
 _RAN = "var/log/lab-ran"
 """In the guest: a line for each thing that ran."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-_SECONDS = 20.0
+_SECONDS = 120.0
+"""Long: on a busy computer a machine that runs may not answer for half a minute. One that has ended
+refuses or hangs up at once."""
 
 
 class QmpError(Exception):
@@ -19,23 +22,25 @@ class Qmp:
     """One connection to a machine's QMP socket."""
 
     def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(_SECONDS)
-        # A socket's path may have 107 bytes at most, ours may be longer: go through its folder.
-        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            self._socket.connect(f"/proc/self/fd/{folder}/{path.name}")
-        finally:
-            os.close(folder)
+        self._socket = _connected(path)
         self._file = self._socket.makefile("rw")
-        self._read()
-        self("qmp_capabilities")
+        try:
+            self._read()
+            self("qmp_capabilities")
+        except BaseException:
+            self._close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        # What could not be sent any more is not missed.
+        with suppress(OSError):
+            self._file.close()
         self._socket.close()
 
     def __call__(self, command: str, **arguments: Any) -> Any:
@@ -58,3 +63,18 @@ class Qmp:
             raise QmpError("QEMU hung up")
         said: dict[str, Any] = json.loads(line)
         return said
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(_SECONDS)
+    # A socket's path may have 107 bytes at most, ours may be longer: go through its folder.
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(folder)
+    return connection
