@@ -39,7 +39,7 @@ from imageport.model.target import DiskFormat
 from lab.certificates import LabAuthority
 
 RUNS = 3
-SIZE = 512 * MIB
+SIZE = 1024 * MIB
 ANSWER = {
     "x-ms-blob-type": "PageBlob",
     "x-ms-lease-id": "0",

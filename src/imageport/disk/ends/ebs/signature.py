@@ -1,4 +1,4 @@
-"""Signing requests for blocks, in a twentieth of the time that botocore takes for each.
+"""Signing requests for blocks, in a tenth of the time that botocore takes.
 
 Source: AWS Signature Version 4 ("Create a signed AWS API request", AWS IAM User Guide).
 """
