@@ -16,7 +16,12 @@ def test_a_machine_that_ends_while_it_is_asked(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "qmp"))
         server.listen()
-        hang_up = Thread(target=lambda: server.accept()[0].close())
+
+        def answer() -> None:
+            caller, _ = server.accept()
+            caller.close()
+
+        hang_up = Thread(target=answer)
         hang_up.start()
         with pytest.raises(QmpError, match="hung up"):
             Qmp(tmp_path / "qmp")
