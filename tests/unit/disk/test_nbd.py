@@ -142,7 +142,8 @@ def data(offset: int, length: int) -> bytes:
 
 def read(address: NbdAddress, offset: int = 512, length: int = 1024) -> bytes:
     buffer = bytearray(b"?" * length)
-    with NbdReader(address, patience=0.4) as reader:
+    # Long enough for a second try on a busy computer.
+    with NbdReader(address, patience=1.5) as reader:
         reader.read_into(offset, buffer)
     return bytes(buffer)
 
