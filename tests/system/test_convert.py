@@ -16,6 +16,8 @@ from lab.guests import LinuxMaster, MbrLayout, State, WindowsMaster, export, mas
 from lab.guests.tryout import Machine, Seen, boot
 from tests.system.command import assert_nothing_left, error_of, imageport, proof_of, sha256
 
+pytestmark = pytest.mark.timeout(1800)
+
 _END = r"NT-BOOT-OK|\*\*\* STOP.*\n|UEFI Interactive Shell|No bootable"
 _UEFI = Machine(Firmware.UEFI, Controller.AHCI)
 _BIOS = Machine(Firmware.BIOS, Controller.AHCI)
