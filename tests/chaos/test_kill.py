@@ -28,6 +28,7 @@ from tests.system.command import (
     assert_home_is_empty,
     assert_nothing_left,
     imageport,
+    request_of,
     sha256,
     started,
 )
@@ -163,9 +164,7 @@ def test_leftovers_of_a_kill_are_listed_and_removed(tmp_path: Path, own_home: Pa
 
 
 def _kill_machines(source: Path) -> None:
-    (job,) = [
-        job.id for job in all_jobs() if str(source) in (job.path / "request.json").read_text()
-    ]
+    (job,) = [job.id for job in all_jobs() if str(source) in request_of(job.path)]
     for pid, owner, _ in running():
         if owner == job:
             os.kill(pid, signal.SIGKILL)

@@ -65,7 +65,7 @@ def sha256(path: Path) -> str:
 def assert_nothing_left(folder: Path, source: Path, *kept: str) -> None:
     """No machine, job folder or file but `source` and `kept` is left of jobs in `folder`."""
     assert sorted(path.name for path in folder.iterdir()) == sorted([source.name, *kept])
-    jobs = {job.id for job in all_jobs() if str(folder) in _request(job.path)}
+    jobs = {job.id for job in all_jobs() if str(folder) in request_of(job.path)}
     assert not jobs
     assert not [role for _, job, role in running() if job in jobs]
 
@@ -76,6 +76,7 @@ def assert_home_is_empty(home: Path) -> None:
     assert not list(running())
 
 
-def _request(job: Path) -> str:
+def request_of(job: Path) -> str:
+    """What a job in that folder was asked for; nothing where that was not written yet."""
     path = job / "request.json"
     return path.read_text() if path.exists() else ""
