@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.measure import Work, compare, discard, heading, make_source, shell
+from bench.measure import Work, compare, discard, forget_files, heading, make_source, shell
 from imageport.disk.base import GIB, MIB
 from imageport.disk.copy import copy, copy_unhashed
 from imageport.disk.create import create_for
@@ -209,6 +209,7 @@ def share(folder: Path, gib: float) -> None:
 
 def main(folder: Path, gib: float) -> None:
     raw = folder / "disk.raw"
+    forget_files()
     make_source(raw, gib)
     read_and_copy(raw)
     write(raw)
