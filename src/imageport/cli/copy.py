@@ -119,17 +119,10 @@ def _access(credentials: Path | None, ca: Path | None, endpoint: str | None) -> 
 
 
 def _print_copied(source: str, done: Copied, *, as_json: bool) -> None:
-    root = done.content.root.hex()
     if as_json:
-        print_json(
-            {
-                "source": source,
-                "target": done.address,
-                "root": root,
-                "virtual_size": done.content.size,
-                "read_back": done.read_back,
-            }
-        )
+        print_json({"source": source, **done.as_dict()})
         return
     proven = "read back and the same" if done.read_back else "not read back"
-    print_facts([("Copied", done.address), ("Content hash", f"{root} ({proven})")])
+    print_facts(
+        [("Copied", done.address), ("Content hash", f"{done.content.root.hex()} ({proven})")]
+    )

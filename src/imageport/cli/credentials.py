@@ -21,6 +21,7 @@ from imageport.model.credentials import (
     UsernamePassword,
 )
 from imageport.model.errors import ImageportError
+from imageport.wire.credentials import CREDENTIAL, AnyCredential
 
 
 class CredentialsUnusable(ImageportError):
@@ -113,23 +114,43 @@ def read_credentials(path: Path) -> Credential:
 
     Raises `CredentialsExposed`, `CredentialsUnusable`.
     """
+    said = read_private_json(path)
+    if isinstance(said, dict) and said.get("type") == "service_account":
+        return GcpServiceAccount(json.dumps(said))
+    try:
+        return _ENTRY.validate_python(said).credential()
+    except ValidationError as error:
+        raise CredentialsUnusable(path=str(path), detail=_problems(error)) from None
+
+
+def credential_request(name: str, path: Path) -> AnyCredential:
+    """What the service is asked to keep. Raises as `read_credentials` does."""
+    said = read_private_json(path)
+    if isinstance(said, dict) and said.get("type") == "service_account":
+        said = {"type": "Gcp", "serviceAccountKey": said}
+    try:
+        return CREDENTIAL.validate_python({**said, "id": name})
+    except ValidationError as error:
+        raise CredentialsUnusable(path=str(path), detail=_problems(error)) from None
+
+
+def _problems(error: ValidationError) -> str:
+    """What was typed is left out: it may be the secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+        for each in error.errors(include_input=False, include_url=False)
+    )
+
+
+def read_private_json(path: Path) -> Any:
+    """The JSON of a file that nobody else may read. Raises as `read_credentials` does."""
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_ISREG(mode) and mode & 0o077:
                 raise CredentialsExposed(path=str(path))
-            said = json.loads(file.read())
-        if isinstance(said, dict) and said.get("type") == "service_account":
-            return GcpServiceAccount(json.dumps(said))
-        return _ENTRY.validate_python(said).credential()
+            return json.loads(file.read())
     except OSError as error:
         raise CredentialsUnusable(path=str(path), detail=error.strerror) from error
-    except ValidationError as error:
-        # What was typed is left out: it may be the secret.
-        found = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False)
-        )
-        raise CredentialsUnusable(path=str(path), detail=found) from None
     except ValueError as error:
         raise CredentialsUnusable(path=str(path), detail="it is no JSON") from error

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from imageport.cli.edge import edge
+from imageport.cli.options import AsJson
 from imageport.cli.screen import OUT, print_json
 from imageport.jobs.leftovers import find_leftovers, remove_leftovers
 
 app = typer.Typer(help="What killed migrations left behind.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command("list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,14 @@ def print_facts(facts: list[tuple[str, str]]) -> None:
     for fact in facts:
         table.add_row(*map(Text, fact))
     OUT.print(table)
+
+
+def print_rows(rows: Iterable[Sequence[str]]) -> None:
+    """A line for each row, its parts below each other's."""
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*(Text(part, no_wrap=True) for part in row))
+    OUT.print(table, soft_wrap=True)
 
 
 def print_error(error: ImageportError, *, as_json: bool) -> None:

@@ -17,14 +17,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from imageport.disk.base import DiskReader, ResumableWriter
 from imageport.disk.copy import copy
 from imageport.disk.ends.open import Access, Made, Wish, open_source, open_target
+from imageport.disk.errors import TargetExistsError
 from imageport.disk.manifest import Manifest
 from imageport.disk.treehash import tree_hash
 from imageport.host.files import write_whole
-from imageport.host.home import subfolder
+from imageport.host.home import home, subfolder
 from imageport.host.lock import exclusive, is_held
 from imageport.jobs.errors import OutputDiffers
 from imageport.jobs.report import Reporter
@@ -58,6 +60,15 @@ class Copied:
     address: str
     content: Manifest
     read_back: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts: address, content hash, virtual size in bytes."""
+        return {
+            "target": self.address,
+            "root": self.content.root.hex(),
+            "virtual_size": self.content.size,
+            "read_back": self.read_back,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +111,27 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
     *,
     cancel: Event | None = None,
     read_back: bool = True,
+    take_same: bool = False,
+    id: str | None = None,
 ) -> Copied:
     """Copy, and read the target back through its end. Raises `ImageportError`.
 
     A copy that fails keeps what it has copied where the target can be gone on with: the same
-    request goes on.
+    request goes on, or the one with the same `id`. With `take_same`, a target that is there and
+    holds what the source does is the result: somebody may have ended this very copy, and not come
+    to say so.
     """
-    folder = _folder(request)
+    folder = _folder(request, id)
     with exclusive(folder.lock, what=f"the copy to {request.target}"):
         try:
             made, content = _copy(request, folder, source, target, reporter, cancel)
+        except TargetExistsError:
+            same = take_same and _same(request, source, target, reporter)
+            if not folder.begun or same:
+                folder.remove()
+            if not same:
+                raise
+            return same
         except BaseException:
             if not folder.begun:
                 folder.remove()
@@ -121,9 +143,9 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
     return Copied(address, content, read_back)
 
 
-def drop_copy(request: CopyRequest, source: Access, target: Access) -> None:
+def drop_copy(request: CopyRequest, source: Access, target: Access, id: str | None = None) -> None:
     """Remove what an unfinished copy has left at the target and here. Raises `DiskError`."""
-    folder = _folder(request)
+    folder = _folder(request, id)
     with exclusive(folder.lock, what=f"the copy to {request.target}"):
         if folder.begun:
             with open_source(request.source, source) as reader:
@@ -139,8 +161,18 @@ def unfinished_copies() -> Iterator[CopyFolder]:
             yield folder
 
 
-def _folder(request: CopyRequest) -> CopyFolder:
-    path = subfolder("copies", request.id)
+def forget_copy(id: str) -> bool:
+    """Remove what is kept here of a copy that another computer has gone on with; False while a
+    process works on it."""
+    folder = CopyFolder(home() / "copies" / id)
+    if folder.path.exists() and is_held(folder.lock):
+        return False
+    folder.remove()
+    return True
+
+
+def _folder(request: CopyRequest, id: str | None) -> CopyFolder:
+    path = subfolder("copies", id or request.id)
     # The address of a web server may be signed: nobody else reads it.
     write_whole(path / "request.json", [json.dumps(asdict(request)).encode()])
     return CopyFolder(path)
@@ -181,6 +213,21 @@ def _copy(  # noqa: PLR0913, PLR0917  # as above
         )
     reporter.step_done("copy", time.monotonic() - began)
     return made, content.padded(made.writer.size)
+
+
+def _same(
+    request: CopyRequest, source: Access, target: Access, reporter: Reporter
+) -> Copied | None:
+    """The copy that is there already, if it is one."""
+    reporter.say(f"{request.target} is there already: comparing it with the source.")
+
+    def content(address: str, access: Access) -> Manifest:
+        with open_source(address, access) as reader:
+            return tree_hash(reader, lambda done, total: reporter.progress(done, total, "bytes"))
+
+    found = content(request.target, target)
+    wanted = content(request.source, source).padded(found.size)
+    return Copied(request.target, found, True) if found.root == wanted.root else None
 
 
 def _read_back(address: str, access: Access, content: Manifest, reporter: Reporter) -> None:

@@ -103,13 +103,14 @@ class JobFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def job_folder(request: JobRequest) -> JobFolder:
+def job_folder(request: JobRequest, id: str | None = None) -> JobFolder:
     """The folder of the job that `request` is: made, or found again from an earlier, killed run.
 
-    The same request has the same id, so that running a command again goes on with its job.
+    Without an `id` of its own, the same request has the same one, so that running a command again
+    goes on with its job.
     """
     text = _REQUEST.dump_json(request)
-    id = hashlib.sha256(text).hexdigest()[:12]
+    id = id or hashlib.sha256(text).hexdigest()[:12]
     path = subfolder("jobs", id)
     write_whole(path / "request.json", [text])
     return JobFolder(id, path)

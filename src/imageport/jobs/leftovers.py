@@ -6,6 +6,7 @@ from pathlib import Path
 
 from imageport.disk.ends.open import is_local
 from imageport.disk.target import LocalTarget
+from imageport.host.home import home
 from imageport.jobs.copies import CopyFolder, unfinished_copies
 from imageport.jobs.folder import JobFolder, all_jobs
 from imageport.jobs.output import remove_unfinished, unfinished
@@ -40,10 +41,7 @@ def remove_leftovers() -> list[Leftover]:
         platform.release(job)
     for folder in all_jobs():
         if not folder.in_use:
-            output = _output(folder)
-            if output:
-                remove_unfinished(output)
-            folder.remove()
+            _remove_files(folder)
     for copy in _copies():
         if is_local(copy.target):
             target = LocalTarget(Path(copy.target))
@@ -51,6 +49,25 @@ def remove_leftovers() -> list[Leftover]:
             target.record.unlink(missing_ok=True)
             copy.remove()
     return found
+
+
+def remove_job(id: str) -> bool:
+    """Remove what is left of one job, by its folder's id; False while a process works on it."""
+    folder = JobFolder(id, home() / "jobs" / id)
+    if not folder.path.exists():
+        return True
+    if folder.in_use:
+        return False
+    platform.release(id)
+    _remove_files(folder)
+    return True
+
+
+def _remove_files(folder: JobFolder) -> None:
+    output = _output(folder)
+    if output:
+        remove_unfinished(output)
+    folder.remove()
 
 
 def _copies() -> list[CopyFolder]:

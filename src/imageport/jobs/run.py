@@ -26,7 +26,14 @@ from imageport.jobs.migrate import TITLES as migrate_titles
 from imageport.jobs.migrate import migrate
 from imageport.jobs.migration import CONVERSIONS, MIGRATIONS, JobRun
 from imageport.jobs.output import remove_unfinished
-from imageport.jobs.preflight import SourceFacts, check_output, check_source, failure_folder
+from imageport.jobs.preflight import (
+    SourceFacts,
+    check_output,
+    check_source,
+    failure_folder,
+    proof_folder,
+)
+from imageport.jobs.proof import read_proof
 from imageport.jobs.report import Reporter
 from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
 from imageport.model.proof import ConversionProof, Proof
@@ -48,21 +55,28 @@ class _Kind(Generic[R, P]):
     """A kind of job: its workflow, which finds its run in `runs`, and what is its own."""
 
     what: str
+    proof: type[P]
     workflow: Callable[[str], P]
     runs: dict[str, JobRun[R]]
     target: Callable[[R], Target]
     """Whose hardware the engine's machine has."""
     titles: Mapping[str, str]
 
-    def run(self, request: R, reporter: Reporter) -> P:
+    def run(self, request: R, reporter: Reporter, id: str | None = None) -> P:
         """Do it and return the proof. Run again after a kill, it goes on.
 
         Whatever happens but a kill, nothing is left: machines, disks and partial output are
         removed; pictures and serial texts of a boot that failed are kept beside the output. Raises
         ImageportError, and KeyboardInterrupt when the user stops it before the output has its name.
+
+        A job with an `id` of its own that has ended, and whose caller did not come to hear of it,
+        returns its proof again.
         """
+        proven = self._proven(request, id) if id else None
+        if proven:
+            return proven
         source = check_source(request)
-        folder = job_folder(request)
+        folder = job_folder(request, id)
         with exclusive(folder.lock, what=f"the {self.what} to {request.output}"):
             try:
                 self._begin_or_continue(folder, source, reporter)
@@ -74,6 +88,14 @@ class _Kind(Generic[R, P]):
                 release(folder.id)
                 remove_unfinished(Path(request.output))
                 folder.remove()
+
+    def _proven(self, request: R, id: str) -> P | None:
+        """The proof of this job's output, if both are there under their own names."""
+        output = Path(request.output)
+        if not (output.exists() and proof_folder(output).exists()):
+            return None
+        proof = read_proof(output)
+        return proof if isinstance(proof, self.proof) and proof.job == id else None
 
     def _begin_or_continue(
         self, folder: JobFolder, source: SourceFacts, reporter: Reporter
@@ -125,22 +147,24 @@ class _Kind(Generic[R, P]):
 
 
 _MIGRATION: _Kind[MigrateRequest, Proof] = _Kind(
-    "migration", migrate, MIGRATIONS, lambda request: request.target, migrate_titles
+    "migration", Proof, migrate, MIGRATIONS, lambda request: request.target, migrate_titles
 )
 _CONVERSION: _Kind[ConvertRequest, ConversionProof] = _Kind(
     # AHV's machines have devices that start on either firmware.
-    "conversion", convert, CONVERSIONS, lambda _: Target.AHV, convert_titles
+    "conversion", ConversionProof, convert, CONVERSIONS, lambda _: Target.AHV, convert_titles
 )  # fmt: skip
 
 
-def run_migration(request: MigrateRequest, reporter: Reporter) -> Proof:
+def run_migration(request: MigrateRequest, reporter: Reporter, id: str | None = None) -> Proof:
     """Migrate an image; see `_Kind.run`."""
-    return _MIGRATION.run(request, reporter)
+    return _MIGRATION.run(request, reporter, id)
 
 
-def run_conversion(request: ConvertRequest, reporter: Reporter) -> ConversionProof:
+def run_conversion(
+    request: ConvertRequest, reporter: Reporter, id: str | None = None
+) -> ConversionProof:
     """Convert an image to UEFI; see `_Kind.run`."""
-    return _CONVERSION.run(request, reporter)
+    return _CONVERSION.run(request, reporter, id)
 
 
 def _result(handle: WorkflowHandle[P], run: JobRun[R]) -> P:

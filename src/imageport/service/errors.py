@@ -176,3 +176,11 @@ class MasterKeyInvalid(ServiceError):
         "Give lines of a key's id, a space and base64 of 32 random bytes, the newest first; "
         "a file must have mode 0600."
     )
+
+
+class PasswordInUrl(ServiceError):
+    """A secret stands where every process of the computer can read it."""
+
+    code = "store.password-in-url"
+    sentence = "The database's URL has a password in it, which every list of processes shows."
+    remedy = "Leave it out, and put it into ~/.pgpass, or into a file that PGPASSFILE names."

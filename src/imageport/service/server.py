@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -57,10 +58,14 @@ class Address:
 class Server:
     """One replica, listening."""
 
-    def __init__(self, app: FastAPI, address: Address) -> None:
-        """Raises ClearText, CannotListen."""
+    def __init__(self, app: FastAPI, address: Address, private: Path | None = None) -> None:
+        """`private`: a Unix socket to listen on beside, for this user's own processes.
+
+        Raises ClearText, CannotListen.
+        """
         address.check()
         self._app = app
+        self._private = private
         try:
             self._server = _Uvicorn(_config(app, address))
             self._server.config.load()
@@ -94,6 +99,20 @@ class Server:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._loop.add_signal_handler(number, self._stop)
+        if self._private is None:
+            await self._listen()
+            return
+        with _private_socket(self._private) as own:
+            # The application is begun and ended by the other one.
+            beside = _Uvicorn(uvicorn.Config(self._app, lifespan="off", **_QUIET))
+            task = asyncio.create_task(beside.serve([own]))
+            try:
+                await self._listen()
+            finally:
+                beside.should_exit = True
+                await task
+
+    async def _listen(self) -> None:
         task = asyncio.create_task(self._server.serve([self._socket]))
         while not (self._server.started or task.done()):
             await asyncio.sleep(0.01)
@@ -112,16 +131,30 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
+_QUIET: dict[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": GRACE_SECONDS,
+}
+
+
 def _config(app: FastAPI, address: Address) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ssl_certfile=address.certificate,
-        ssl_keyfile=address.key,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    return uvicorn.Config(app, ssl_certfile=address.certificate, ssl_keyfile=address.key, **_QUIET)
+
+
+@contextlib.contextmanager
+def _private_socket(path: Path) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as own:
+        before = os.umask(0o177)
+        try:
+            own.bind(str(path))
+        finally:
+            os.umask(before)
+        own.listen()
+        yield own
+    path.unlink(missing_ok=True)
 
 
 def _is_loopback(host: str) -> bool:

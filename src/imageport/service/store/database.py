@@ -108,6 +108,11 @@ class Database:
         self._engine.dispose()
 
 
+def has_password(url: str) -> bool:
+    """Whether the address has one, which everybody who lists processes would see."""
+    return make_url(url).password is not None
+
+
 def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

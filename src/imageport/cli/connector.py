@@ -1,0 +1,140 @@
+"""`imageport connector`: make one known, and run one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imageport.cli.account import service
+from imageport.cli.edge import edge
+from imageport.cli.logs import write_logs
+from imageport.cli.options import AsJson
+from imageport.cli.screen import OUT, print_facts, print_json, print_rows
+from imageport.client import calls
+
+app = typer.Typer(
+    help="Connectors: what does the jobs of a resource location.", no_args_is_help=True
+)
+
+
+def add_to(parent: typer.Typer) -> None:
+    """Add the commands."""
+    parent.add_typer(app, name="connector")
+
+
+@app.command()
+def add(
+    name: str,
+    location: Annotated[str, typer.Option(help="Id of its resource location.")],
+    as_json: AsJson = False,
+) -> None:
+    """Expect one; prints its id and its one-time code.
+
+    Example: imageport connector add rack-4 --location 7d1b...
+    """
+    with service(as_json=as_json) as client:
+        made = client.send(calls.add_connector(location, name))
+        if as_json:
+            print_json(made.as_json())
+            return
+        print_facts([("Connector", made.id), ("One-time code", f"{made.code}  (valid for a day)")])
+        OUT.print(f"There: imageport connector register URL --id {made.id}", highlight=False)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List them, and whether they are there."""
+    with service(as_json=as_json) as client:
+        found = client.send(calls.connectors())
+        if as_json:
+            print_json(found.as_json())
+            return
+        for each in found.items:
+            state = "online" if each.online else "offline" if each.registered else "expected"
+            print_rows([(each.id, each.name, state, each.version or "")])
+
+
+@app.command()
+def remove(id: str, as_json: AsJson = False) -> None:
+    """Let one in no more."""
+    with service(as_json=as_json) as client:
+        client.send(calls.remove_connector(id))
+
+
+@app.command()
+def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the command
+    url: Annotated[str, typer.Argument(help="Where the service answers.")],
+    id: Annotated[str, typer.Option(help="The connector's id.")],
+    code_file: Annotated[
+        Path | None, typer.Option(help="File with the one-time code; else it is asked for.")
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="PEM file of the only authorities to trust.", exists=True)
+    ] = None,
+    proxy: Annotated[str | None, typer.Option(help="HTTP proxy.", envvar="IMAGEPORT_PROXY")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make this computer that connector: its keys are made here, and stay here.
+
+    Example: imageport connector register https://ips.example.org --id 91ac... --code-file code
+    """
+    with edge(as_json=as_json):
+        from imageport.connector.identity import Identity, identity_file  # noqa: PLC0415
+        from imageport.connector.link import register as registered  # noqa: PLC0415
+
+        code = (
+            code_file.read_text(encoding="utf-8").strip()
+            if code_file
+            else typer.prompt("One-time code", hide_input=True, err=True)
+        )
+        identity = Identity.new(url, id, str(ca.resolve()) if ca else None)
+        identity.check(identity_file())
+        said = asyncio.run(registered(identity, code, proxy))
+        identity.save(identity_file())
+        if as_json:
+            print_json(said.as_json())
+        else:
+            print_facts([("Registered at", url), ("Resource location", said.resource_location_id)])
+
+
+@app.command()
+def run(
+    images: Annotated[
+        list[Path],
+        typer.Option(
+            help="Folder whose image files jobs may read and write; may be repeated.",
+            envvar="IMAGEPORT_IMAGES",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    slots: Annotated[
+        int | None,
+        typer.Option(help="How many jobs run at once.", envvar="IMAGEPORT_SLOTS", min=1),
+    ] = None,
+    drain: Annotated[
+        float,
+        typer.Option(
+            help="Seconds that jobs may still take after SIGTERM; then they are given back.",
+            envvar="IMAGEPORT_DRAIN",
+            min=0,
+        ),
+    ] = 30,
+    proxy: Annotated[str | None, typer.Option(help="HTTP proxy.", envvar="IMAGEPORT_PROXY")] = None,
+) -> None:
+    """Do the jobs of this connector's resource location, until SIGTERM.
+
+    Example: imageport connector run --images /srv/images
+    """
+    with edge():
+        from imageport.connector.connector import run_until_told  # noqa: PLC0415
+        from imageport.connector.identity import identity_file, load  # noqa: PLC0415
+        from imageport.connector.settings import Settings, usual_slots  # noqa: PLC0415
+
+        folders = tuple(folder.resolve() for folder in images)
+        settings = Settings(folders, slots or usual_slots(), drain=drain)
+        write_logs()
+        asyncio.run(run_until_told(load(identity_file()), settings, proxy))

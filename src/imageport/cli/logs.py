@@ -1,0 +1,49 @@
+"""Logs of what runs for long: lines on standard error, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+
+FORMAT = "IMAGEPORT_LOG"
+"""The environment variable: `json`, or `text`."""
+
+
+class _OneLine(logging.Formatter):
+    """Whatever was said, it is one line: nobody writes lines of their own into a log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return "".join(
+            each if each.isprintable() else "\\n" if each == "\n" else "?" for each in text
+        )
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": record.getMessage(),
+        }
+        job = getattr(record, "job", None)
+        if job:
+            said["job"] = job
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said)
+
+
+def write_logs() -> None:
+    """From now on, of imageport: information and worse; of others: warnings and worse."""
+    handler = logging.StreamHandler(sys.stderr)
+    if os.environ.get(FORMAT) == "json":
+        handler.setFormatter(_Json())
+    else:
+        handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("imageport").setLevel(logging.INFO)

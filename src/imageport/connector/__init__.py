@@ -1,0 +1,1 @@
+"""The connector: takes jobs from a service, each in its own process, and keeps their leases."""

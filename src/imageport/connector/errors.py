@@ -1,0 +1,64 @@
+"""Errors of connectors."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from imageport.model.errors import ImageportError
+
+
+class NotRegistered(ImageportError):
+    """There is no identity to work under."""
+
+    code: ClassVar[str] = "connector.not-registered"
+    sentence: ClassVar[str] = "No connector is registered in {path}."
+    remedy: ClassVar[str] = (
+        "Make one with `imageport connector add`, and run `imageport connector register` here."
+    )
+
+
+class IdentityExposed(ImageportError):
+    """Others on this computer could read the connector's keys."""
+
+    code: ClassVar[str] = "connector.identity-exposed"
+    sentence: ClassVar[str] = "The connector's keys in {path} can be read by others."
+    remedy: ClassVar[str] = "Run: chmod 600 {path}"
+
+
+class AlreadyRegistered(ImageportError):
+    """Another identity would be lost."""
+
+    code: ClassVar[str] = "connector.already-registered"
+    sentence: ClassVar[str] = "The connector {id} is registered in {path} already."
+    remedy: ClassVar[str] = (
+        "Remove that file if the connector is no longer needed, or set IMAGEPORT_HOME to another "
+        "folder for a second one."
+    )
+
+
+class OutsideFolders(ImageportError):
+    """A job names a path that the connector may not touch."""
+
+    code: ClassVar[str] = "connector.outside-folders"
+    sentence: ClassVar[str] = (
+        "{path} is not below a folder that this connector may use ({folders})."
+    )
+    remedy: ClassVar[str] = (
+        "Put the file there, or start the connector with another --images FOLDER."
+    )
+
+
+class CredentialMissing(ImageportError):
+    """A job came without a credential that it names."""
+
+    code: ClassVar[str] = "connector.credential-missing"
+    sentence: ClassVar[str] = "The credential {id} was not handed out with the job."
+    remedy: ClassVar[str] = "Check that it still exists (`imageport credential list`); start again."
+
+
+class JobTimeout(ImageportError):
+    """A job took longer than its request allows."""
+
+    code: ClassVar[str] = "job.timeout"
+    sentence: ClassVar[str] = "The job was stopped after {seconds} s, as its timeout says."
+    remedy: ClassVar[str] = "Start it again with a larger timeout; its log says what took so long."

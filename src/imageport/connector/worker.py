@@ -1,0 +1,75 @@
+"""The process of one job: `python -m imageport.connector.worker`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from imageport.connector.folders import Folders
+from imageport.connector.reporter import NewsReporter
+from imageport.connector.talk import Ended, News, Order
+from imageport.jobs.errors import CopyStopped, Interrupted
+from imageport.model.errors import ImageportError
+from imageport.model.service import JobStatus, Level
+
+ABANDONED = 75
+"""Exit code when the connector is gone (EX_TEMPFAIL): another one goes on with the job."""
+
+
+class _Voice:
+    """Says news, a line each; from any thread."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out, self._lock = out, threading.Lock()
+
+    def __call__(self, news: News) -> None:
+        with self._lock:
+            self._out.write(news.model_dump_json(by_alias=True, exclude_none=True) + "\n")
+            self._out.flush()
+
+
+def main() -> None:
+    """Do what is ordered, and say how it ended."""
+    # What a library prints goes to the log: standard output is the connector's alone.
+    voice = _Voice(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    order = Order.model_validate_json(sys.stdin.buffer.readline())
+    threading.Thread(target=_watch, args=(sys.stdin.buffer,), daemon=True).start()
+    voice(News(ended=_do(order, voice)))
+
+
+def _watch(connector: BinaryIO) -> None:
+    """Go at once with the connector: nobody renews the lease, and another one may hold the job."""
+    connector.read()
+    os._exit(ABANDONED)
+
+
+def _do(order: Order, voice: _Voice) -> Ended:
+    from imageport.connector.work import KINDS, Task  # noqa: PLC0415  # takes a second to import
+
+    kind = KINDS[order.type]
+    reporter = NewsReporter(("look",) if order.dry_run else kind.steps, voice)
+    try:
+        task = Task(order, Folders(tuple(map(Path, order.folders))))
+        work = kind.plan if order.dry_run else kind.run
+        return Ended(status=JobStatus.COMPLETE, result=work(task, reporter))
+    except (KeyboardInterrupt, Interrupted, CopyStopped):
+        return Ended(status=JobStatus.CANCELLED)
+    except ImageportError as error:
+        return Ended(status=JobStatus.ERROR, error=error.as_dict())
+    except Exception as error:  # noqa: BLE001  # the process' edge
+        # The text may hold anything: it goes to the connector's own log alone.
+        traceback.print_exc()
+        reporter.tell(Level.WARNING, "The connector's log has more.")
+        failed = ImageportError(detail=type(error).__name__)
+        return Ended(status=JobStatus.ERROR, error=failed.as_dict())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Service and connector of one computer in one process."""

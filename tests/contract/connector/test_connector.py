@@ -1,0 +1,205 @@
+"""The connector against a real replica of the service and a real Samba."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+import pytest
+
+from imageport.connector.identity import Identity
+from imageport.disk.manifest import Manifest
+from imageport.disk.open import open_disk
+from imageport.disk.treehash import tree_hash
+from tests.contract.connector.running import (
+    Program,
+    announced,
+    connector,
+    ended,
+    export,
+    registered,
+    share,
+    texts,
+)
+from tests.contract.ends.contract import make_disk
+from tests.contract.ends.samba import Samba
+from tests.contract.service.replica import (
+    RawConnector,
+    location,
+    replica,
+    scratch,
+)
+
+
+@pytest.fixture(scope="module")
+def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
+    server = Samba(tmp_path_factory.mktemp("samba"), "smb encrypt = required")
+    yield server
+    server.kill()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A service, a share, a folder with a disk, and a connector that is not yet run."""
+
+    url: str
+    admin: httpx.Client
+    place: str
+    images: Path
+    samba: Samba
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Of the connector."""
+        return registered(self.admin, self.place)
+
+    def export(self, source: str, name: str, **query: str) -> str:
+        """Start an export to the share; returns the job's id."""
+        body = export(self.place, self.samba, source, name)
+        answer = self.admin.post("/ips/images/$export", json=body, params=query)
+        assert answer.status_code == 202, answer.text
+        id: str = answer.json()["id"]
+        return id
+
+    def exported(self, name: str) -> list[str]:
+        """What the share has that begins with the name."""
+        return [found for found in self.samba.names() if found.startswith(name)]
+
+
+@pytest.fixture
+def site(tmp_path: Path, samba: Samba, own_home: Path) -> Iterator[Site]:
+    images = tmp_path / "images"
+    images.mkdir()
+    make_disk(images / "master.raw")
+    with replica(scratch(tmp_path)) as running, running.client() as admin:
+        share(admin, samba)
+        yield Site(running.url, admin, location(admin), images, samba)
+
+
+def _content(path: Path) -> Manifest:
+    with open_disk(path) as reader:
+        return tree_hash(reader)
+
+
+def test_an_export_ends_on_the_share(site: Site) -> None:
+    job = site.export("master.raw", "first")
+    with connector(site.identity, site.images):
+        done = ended(site.admin, job)
+    assert done["overallStatus"] == "complete", done
+    assert done["overallProgressPercent"] == 100
+    written = _content(site.samba.data / "first.vhdx")
+    assert written.root.hex() == done["result"]["root"]
+    assert written.root == _content(site.images / "master.raw").padded(written.size).root
+    said = texts(site.admin, job)
+    assert any(text.startswith("Copy to smb://") for text in said)
+    (known,) = site.admin.get("/ips/connectors").json()["items"]
+    assert known["health"]["slots"] == 1
+    assert known["online"]
+
+
+@pytest.mark.parametrize("path", ["../master.raw", "/etc/passwd", "link", "."])
+def test_files_elsewhere_are_out_of_reach(site: Site, path: str) -> None:
+    (site.images / "link").symlink_to("/etc/passwd")
+    job = site.export(path, "stolen")
+    with connector(site.identity, site.images):
+        done = ended(site.admin, job)
+    assert (done["overallStatus"], done["error"]["code"]) == ("error", "connector.outside-folders")
+    assert not site.exported("stolen")
+
+
+def test_a_dry_run_looks_and_writes_nothing(site: Site) -> None:
+    job = site.export("master.raw", "dry", dryRun="true")
+    with connector(site.identity, site.images):
+        done = ended(site.admin, job)
+    assert done["overallStatus"] == "complete", done
+    assert done["result"]["target"].endswith("/data/dry.vhdx")
+    assert done["result"]["free"] > 0
+    assert not site.exported("dry")
+
+
+def test_what_an_earlier_attempt_has_ended_is_not_an_error(site: Site) -> None:
+    first = RawConnector(site.admin, site.place, "killed")
+    jobs = [site.export("master.raw", name) for name in ("same", "other")]
+    for job in jobs:
+        assert first.claim()["job"] == job
+    with connector(site.identity, site.images):
+        done = ended(site.admin, site.export("master.raw", "same"))
+        assert done["overallStatus"] == "complete", done
+        shutil.copy(site.samba.data / "same.vhdx", site.samba.data / "other.vhdx")
+        with (site.images / "master.raw").open("r+b") as disk:
+            disk.write(b"changed")
+        # Now the share has a disk of that name which the image no longer is.
+        first.post(f"jobs/{jobs[1]}/$release", fence=1)
+        other = ended(site.admin, jobs[1])
+        assert (other["overallStatus"], other["error"]["code"]) == ("error", "disk.exists")
+        make_disk(site.images / "master.raw")
+        first.post(f"jobs/{jobs[0]}/$release", fence=1)
+        same = ended(site.admin, jobs[0])
+    assert (same["overallStatus"], same["attempt"]) == ("complete", 2), same
+    assert same["result"]["root"] == done["result"]["root"]
+
+
+def _large(images: Path) -> None:
+    """A disk whose export takes seconds."""
+    with (images / "large.raw").open("wb") as disk:
+        for number in range(768):
+            disk.write(number.to_bytes(4, "big") * (1 << 18))
+
+
+def _under_way(admin: httpx.Client, job: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        step = admin.get(f"/ips/jobs/{job}").json()["step"]
+        if step and step["name"] == "copy" and step["done"]:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(texts(admin, job))
+
+
+def test_a_cancelled_job_leaves_nothing(site: Site, own_home: Path) -> None:
+    _large(site.images)
+    with connector(site.identity, site.images):
+        job = site.export("large.raw", "cancelled")
+        _under_way(site.admin, job)
+        assert site.admin.post(f"/ips/jobs/{job}/$cancel").status_code == 202
+        done = ended(site.admin, job)
+    assert done["overallStatus"] == "cancelled", done
+    assert not site.exported("cancelled")
+    assert not list((own_home / "copies").iterdir())
+    assert not list((own_home / "connector" / "held").iterdir())
+
+
+def test_a_drain_gives_work_back_and_the_next_goes_on(site: Site) -> None:
+    _large(site.images)
+    job = site.export("large.raw", "drained")
+    with connector(site.identity, site.images):
+        _under_way(site.admin, job)
+    held = site.admin.get(f"/ips/jobs/{job}").json()
+    assert (held["overallStatus"], held["connectorId"]) == ("inProgress", None)
+    with connector(site.identity, site.images):
+        done = ended(site.admin, job)
+    assert (done["overallStatus"], done["attempt"]) == ("complete", 2), done
+    assert _content(site.samba.data / "drained.vhdx").root.hex() == done["result"]["root"]
+
+
+def test_a_killed_connector_is_gone_on_with(site: Site, tmp_path: Path) -> None:
+    _large(site.images)
+    known = announced(site.admin, site.place)
+    program = Program(site.url, known, tmp_path / "connector", site.images)
+    try:
+        job = site.export("large.raw", "killed")
+        _under_way(site.admin, job)
+        program.kill()
+        program.start()
+        done = ended(site.admin, job)
+    finally:
+        program.stop()
+    # The record of its lease let it give the job back at once: nobody waited for the lease's end.
+    assert (done["overallStatus"], done["attempt"]) == ("complete", 2), program.log.read_text()
+    assert _content(site.samba.data / "killed.vhdx").root.hex() == done["result"]["root"]
+    assert site.samba.account.password not in program.log.read_text()

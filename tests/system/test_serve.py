@@ -1,0 +1,188 @@
+"""`imageport serve` as a user runs it: log in, start a migration, kill it, start it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imageport.jobs.proof import check_proof
+from imageport.model.target import DiskFormat, Firmware
+from lab.guests import LinuxMaster, export, master
+from tests.system.command import (
+    COMMAND,
+    assert_home_is_empty,
+    error_of,
+    imageport,
+    sha256,
+    started,
+)
+
+pytestmark = pytest.mark.timeout(2400)
+
+
+class Service:
+    """`imageport serve` with the state folder of this test."""
+
+    def __init__(self, images: Path, log: Path) -> None:
+        self._images, self.log = images, log
+        self.first = self.start()
+
+    def start(self) -> dict[str, Any]:
+        """Start it, again after `kill`; returns what it prints."""
+        words = ["serve", "--port", "0", "--images", str(self._images), "--json"]
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, *words], stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self.process.stdout
+        text = ""
+        for line in self.process.stdout:
+            text += line
+            if line == "}\n":
+                break
+        said: dict[str, Any] = json.loads(text)
+        self.url = said["url"]
+        return said
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(90) == 0
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def service(own_home: Path, images: Path, tmp_path: Path) -> Iterator[Service]:
+    running = Service(images, tmp_path / "serve.log")
+    yield running
+    if running.process.poll() is None:
+        running.stop()
+
+
+def _log_in(service: Service, folder: Path, secret: str) -> None:
+    file = folder / "secret"
+    file.write_text(secret)
+    first = service.first["administrator"]
+    words = ("--customer", first["customer"], "--client-id", first["client_id"])
+    done = imageport("login", service.url, *words, "--secret-file", file)
+    assert done.returncode == 0, done.stderr
+    file.unlink()
+
+
+def _job(id: str) -> dict[str, Any]:
+    done = imageport("job", "show", id, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    job: dict[str, Any] = json.loads(done.stdout)
+    return job
+
+
+def _started(*request: str) -> str:
+    done = imageport("job", "start", *request)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def _wait_for_step(id: str, name: str) -> None:
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        step = _job(id)["step"]
+        if step and step["name"] == name:
+            return
+    raise TimeoutError(_job(id))
+
+
+def test_a_migration_survives_kill_9_of_everything(
+    service: Service, images: Path, own_home: Path, tmp_path: Path
+) -> None:
+    secret = service.first["administrator"]["client_secret"]
+    _log_in(service, tmp_path, secret)
+    source = images / "master.vhdx"
+    export(master(LinuxMaster(Firmware.BIOS)), source, DiskFormat.VHDX)
+    before = sha256(source)
+    wish = ("sourceDiskName=master.vhdx", "targetPlatform=Gcp", "outputDiskName=out.raw")
+
+    plan = imageport("job", "start", "migrate", *wish, "--dry-run", "--wait", "--json")
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    assert json.loads(plan.stdout)["result"]["plan"]
+    assert sorted(path.name for path in images.iterdir()) == [source.name]
+
+    id = _started("migrate", *wish, "tryUntouched=false")
+    for step in ("engine", "prepare", "boot", "write"):
+        _wait_for_step(id, step)
+        service.kill()
+        assert service.start()["administrator"] is None
+        _log_in(service, tmp_path, secret)
+    with started("job", "wait", id, "--json") as waiting:
+        printed, said = waiting.communicate(timeout=1200)
+    assert waiting.returncode == 0, printed + said
+    job = json.loads(printed)
+    assert job["overallStatus"] == "complete"
+    assert job["attempt"] == 5
+    assert job["result"]["boot"]["verdict"] == "boots"
+    assert sha256(source) == before
+    assert check_proof(images / "out.raw")
+
+    service.stop()
+    assert_home_is_empty(own_home)
+    held = sorted(path.name for path in images.iterdir())
+    assert held == ["master.vhdx", "out.raw", "out.raw.proof"]
+    for path in (service.log, *own_home.glob("service/*"), *own_home.glob("connector/**/*")):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+
+
+def test_cancelling_cleans_up(
+    service: Service, images: Path, own_home: Path, tmp_path: Path
+) -> None:
+    _log_in(service, tmp_path, service.first["administrator"]["client_secret"])
+    export(master(LinuxMaster(Firmware.BIOS)), images / "master.raw", DiskFormat.RAW)
+    wish = ("sourceDiskName=master.raw", "targetPlatform=Gcp", "outputDiskName=out.raw")
+    id = _started("migrate", *wish, "tryUntouched=false")
+    _wait_for_step(id, "boot")
+    assert imageport("job", "cancel", id).returncode == 0
+    done = imageport("job", "wait", id)
+    assert done.returncode == 1
+    assert "cancelled" in done.stderr
+    assert _job(id)["overallStatus"] == "cancelled"
+    assert [path.name for path in images.iterdir()] == ["master.raw"]
+    assert_home_is_empty(own_home)
+
+
+def test_errors_that_people_make(service: Service, images: Path, tmp_path: Path) -> None:
+    assert error_of(imageport("job", "list", "--json"))["code"] == "client.not-logged-in"
+    secret = tmp_path / "wrong"
+    secret.write_text("wrong")
+    words = ("--customer", "local", "--client-id", "nobody", "--secret-file", secret, "--json")
+    assert error_of(imageport("login", service.url, *words))["code"] == "auth.secret"
+    _log_in(service, tmp_path, service.first["administrator"]["client_secret"])
+    typo = imageport("job", "start", "migrate", "sourceDisk=a", "--json")
+    assert re.search("did you mean sourceDiskName", error_of(typo)["sentence"])
+    wish = ("sourceDiskName=/etc/passwd", "targetPlatform=Gcp", "outputDiskName=out.raw")
+    job = imageport("job", "start", "migrate", *wish, "--wait", "--json")
+    assert job.returncode == 1
+    assert json.loads(job.stdout)["error"]["code"] == "connector.outside-folders"
+    second = imageport("serve", "--port", "0", "--json")
+    assert error_of(second)["code"] == "host.busy"
+    open_to_all = imageport("serve", "--host", "0.0.0.0", "--json")  # noqa: S104  # is refused
+    assert error_of(open_to_all)["code"] == "serve.clear-text"
+    assert not list((Path(os.environ["IMAGEPORT_HOME"]) / "jobs").glob("*"))
