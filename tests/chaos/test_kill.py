@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from imageport.model.target import DiskFormat, Firmware
 from imageport.platforms.local.machine import running
 from lab.guests import LinuxMaster, WindowsMaster, driver_library, export, master
 from tests.chaos.content import content
+from tests.chaos.killing import killed_at
 from tests.system.command import (
     assert_home_is_empty,
     assert_nothing_left,
@@ -62,19 +61,6 @@ _POINTS = (
 """A line of the progress, and how many seconds after it."""
 
 
-def _killed_at(pattern: str, arguments: list[str], log: list[str], *, after: float = 0) -> bool:
-    """Run until a line matches, kill -9; false when it ended before."""
-    with started(*arguments) as process:
-        for line in process.stderr or ():
-            log.append(line)
-            if re.search(pattern, line):
-                time.sleep(after)
-                os.kill(process.pid, signal.SIGKILL)
-                break
-    log.append(f"killed at {pattern}, {after} s\n")
-    return process.returncode == -signal.SIGKILL
-
-
 @pytest.mark.parametrize(
     "spec",
     [
@@ -99,7 +85,7 @@ def test_killed_everywhere_and_run_again(
 
     log: list[str] = []
     *most, last = [
-        _killed_at(pattern, [*arguments, str(output)], log, after=after)
+        killed_at(pattern, [*arguments, str(output)], log, after=after)
         for pattern, after in _POINTS
     ]
     assert sum(most) >= len(_POINTS) - 3, log
@@ -152,7 +138,7 @@ def test_leftovers_of_a_kill_are_listed_and_removed(tmp_path: Path, own_home: Pa
     export(master(WindowsMaster(Firmware.BIOS)), source, DiskFormat.QCOW2)
     output = tmp_path / "out.raw"
     arguments = ["migrate", str(source), "--to", "aws", "--output", str(output)]
-    assert _killed_at("inspect: done", arguments, [])
+    assert killed_at("inspect: done", arguments, [])
 
     found = json.loads(imageport("leftovers", "list", "--json").stdout)
     assert {each["kind"] for each in found} == {"machine", "files"}

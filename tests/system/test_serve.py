@@ -49,6 +49,7 @@ class Service:
             text += line
             if line == "}\n":
                 break
+        self.process.stdout.close()
         said: dict[str, Any] = json.loads(text)
         self.url = said["url"]
         return said
@@ -61,7 +62,10 @@ class Service:
     def stop(self) -> None:
         """As Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(90) == 0
+        try:
+            assert self.process.wait(90) == 0, self.log.read_text()
+        finally:
+            self.kill()
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ def _wait_for_step(id: str, name: str) -> None:
 def test_a_migration_survives_kill_9_of_everything(
     service: Service, images: Path, own_home: Path, tmp_path: Path
 ) -> None:
-    secret = service.first["administrator"]["client_secret"]
+    secret = service.first["administrator"]["secret"]
     _log_in(service, tmp_path, secret)
     source = images / "master.vhdx"
     export(master(LinuxMaster(Firmware.BIOS)), source, DiskFormat.VHDX)
@@ -154,7 +158,7 @@ def test_a_migration_survives_kill_9_of_everything(
 def test_cancelling_cleans_up(
     service: Service, images: Path, own_home: Path, tmp_path: Path
 ) -> None:
-    _log_in(service, tmp_path, service.first["administrator"]["client_secret"])
+    _log_in(service, tmp_path, service.first["administrator"]["secret"])
     export(master(LinuxMaster(Firmware.BIOS)), images / "master.raw", DiskFormat.RAW)
     wish = ("sourceDiskName=master.raw", "targetPlatform=Gcp", "outputDiskName=out.raw")
     id = _started("migrate", *wish, "tryUntouched=false")
@@ -174,7 +178,7 @@ def test_errors_that_people_make(service: Service, images: Path, tmp_path: Path)
     secret.write_text("wrong")
     words = ("--customer", "local", "--client-id", "nobody", "--secret-file", secret, "--json")
     assert error_of(imageport("login", service.url, *words))["code"] == "auth.secret"
-    _log_in(service, tmp_path, service.first["administrator"]["client_secret"])
+    _log_in(service, tmp_path, service.first["administrator"]["secret"])
     typo = imageport("job", "start", "migrate", "sourceDisk=a", "--json")
     assert re.search("did you mean sourceDiskName", error_of(typo)["sentence"])
     wish = ("sourceDiskName=/etc/passwd", "targetPlatform=Gcp", "outputDiskName=out.raw")
@@ -185,4 +189,6 @@ def test_errors_that_people_make(service: Service, images: Path, tmp_path: Path)
     assert error_of(second)["code"] == "host.busy"
     open_to_all = imageport("serve", "--host", "0.0.0.0", "--json")  # noqa: S104  # is refused
     assert error_of(open_to_all)["code"] == "serve.clear-text"
+    secret_in_url = imageport("serve", "--database", "postgresql://me:secret@db/ips", "--json")
+    assert error_of(secret_in_url)["code"] == "store.password-in-url"
     assert not list((Path(os.environ["IMAGEPORT_HOME"]) / "jobs").glob("*"))

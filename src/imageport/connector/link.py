@@ -36,7 +36,9 @@ class Link:
     ) -> None:
         """`socket`: a Unix socket that the service listens on, instead of its address."""
         self._identity = identity
-        verify = tls(Path(identity.ca) if identity.ca else None)
+        # Reading all authorities takes longer than most requests.
+        secure = identity.url.startswith("https:")
+        verify = secure and tls(Path(identity.ca) if identity.ca else None)
         transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
         self._http = httpx.AsyncClient(
             base_url=identity.url, verify=verify, proxy=proxy, transport=transport

@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 from imageport.connector.folders import Folders
 from imageport.connector.reporter import NewsReporter
@@ -39,14 +39,25 @@ def main() -> None:
     voice = _Voice(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    order = Order.model_validate_json(sys.stdin.buffer.readline())
-    threading.Thread(target=_watch, args=(sys.stdin.buffer,), daemon=True).start()
+    connector = sys.stdin.fileno()
+    order = Order.model_validate_json(_line(connector))
+    threading.Thread(target=_watch, args=(connector,), daemon=True).start()
     voice(News(ended=_do(order, voice)))
 
 
-def _watch(connector: BinaryIO) -> None:
+def _line(connector: int) -> bytes:
+    """Its only line; by the descriptor, as a thread that is in a file's lock at the end of a
+    program is fatal to it."""
+    line = b""
+    while not line.endswith(b"\n") and (more := os.read(connector, 1 << 16)):
+        line += more
+    return line
+
+
+def _watch(connector: int) -> None:
     """Go at once with the connector: nobody renews the lease, and another one may hold the job."""
-    connector.read()
+    while os.read(connector, 1):
+        pass
     os._exit(ABANDONED)
 
 

@@ -51,12 +51,12 @@ class Serving:
     def __init__(self, wanted: Wanted) -> None:
         """Make what is missing. Raises ImageportError: also Busy, when another one runs here."""
         wanted.address.check()
+        if wanted.database and has_password(wanted.database):
+            raise PasswordInUrl
         self._held = ExitStack()
         if wanted.connector:
             what = "the jobs of this state folder"
             self._held.enter_context(exclusive(subfolder("connector") / "lock", what=what))
-        if wanted.database and has_password(wanted.database):
-            raise PasswordInUrl
         folder = subfolder("service")
         self._store = Database(wanted.database or f"sqlite:///{folder / 'service.db'}")
         self._store.upgrade()
