@@ -163,11 +163,11 @@ def _serve(database: str, told: Connection) -> None:
     store = Database(database)
     store.upgrade()
     first = first_administrator(store, "bench")
-    free = {"requests_rate": 1e6, "requests_burst": 10**6, "logins_rate": 1e6}
-    settings = Settings(**free, logins_burst=10**6)
-    server = Server(
-        create_app(store, LocalMasterKey(new_line(), "the bench"), settings), Address(port=0)
+    settings = Settings(
+        requests_rate=1e6, requests_burst=10**6, logins_rate=1e6, logins_burst=10**6
     )
+    app = create_app(store, LocalMasterKey(new_line(), "the bench"), settings)
+    server = Server(app, Address(port=0))
     told.send((server.url, first))
     server.run()
 

@@ -18,6 +18,8 @@ from imageport.host.home import subfolder
 from imageport.service.store import places
 from imageport.service.store.database import Database, Tx
 
+_GIVING_BACK_SECONDS = 60.0
+
 LOCATION = "local"
 """The name of its resource location, and its own."""
 
@@ -68,7 +70,7 @@ class LocalConnector:
 
     def __init__(self, identity: Identity, socket: Path, settings: Settings) -> None:
         self._identity, self._socket, self._settings = identity, socket, settings
-        self._thread = threading.Thread(target=self._run, name="connector")
+        self._thread = threading.Thread(target=self._run, name="connector", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connector: Connector | None = None
 
@@ -80,7 +82,8 @@ class LocalConnector:
         """Give back what runs, and wait for that; the service has to answer still."""
         if self._loop and self._connector:
             self._loop.call_soon_threadsafe(self._connector.drain)
-        self._thread.join()
+        # What it does not come to give back, its next start does: nobody waits for ever.
+        self._thread.join(self._settings.drain + _GIVING_BACK_SECONDS)
 
     def _run(self) -> None:
         asyncio.run(self._claim())
