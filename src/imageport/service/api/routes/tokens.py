@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from imageport.service.api import tokens
-from imageport.service.api.problems import MEDIA_TYPE
+from imageport.service.api.problems import responses
 from imageport.service.api.state import Service
 from imageport.service.errors import WrongSecret
 from imageport.service.store import audit, customers
@@ -23,6 +23,8 @@ router = APIRouter(tags=["tokens"])
 ANY_CUSTOMER = "root"
 """Citrix's own clients ask below `root`: whose client it is, its id says."""
 
+_PROBLEMS = responses()
+"""Of requests that are none: those errors are ours, not OAuth's."""
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -30,9 +32,9 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     "/cctrustoauth2/{customerId}/tokens/clients",
     response_model=Token,
     responses={
-        400: {"model": TokenError, "description": "Not a request of this kind"},
+        **{status: _PROBLEMS[status] for status in (413, 422, 429, 500, 503)},
+        400: {**_PROBLEMS[400], "model": TokenError, "description": "Not a request of this kind"},
         401: {"model": TokenError, "description": "Not a client's id and secret"},
-        429: {"description": "Too many", "content": {MEDIA_TYPE: {}}},
     },
 )
 def token(  # noqa: PLR0913, PLR0917  # a form's fields
