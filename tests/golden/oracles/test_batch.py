@@ -22,7 +22,7 @@ from imageport.guest.inspect import inspect
 from imageport.guest.prepare import prepare
 from imageport.guest.windows import runner
 from imageport.guest.windows.installer import msi, program, remove
-from imageport.model.guest import FirstBootReport, OsFamily, PrepareOptions
+from imageport.model.guest import FirstBootReport, Inspection, OsFamily, PrepareOptions
 from imageport.model.target import PROFILES, Provisioning, Target
 from imageport.model.wishes import XdParameter
 from lab.guests.windows_spec import Product, Tools, WindowsMaster
@@ -153,7 +153,7 @@ def test_what_is_not_powershell_is_seen() -> None:
 
 
 def test_what_stopped_the_machine_is_not_run_again(wine: Machine, tmp_path: Path) -> None:
-    guest = waiting(wine, tmp_path)
+    guest, _ = waiting(wine, tmp_path)
     (guest.root / FIRST_BOOT / "running").mkdir()
     (guest.root / FIRST_BOOT / "running/005-killer.cmd").write_text("msiexec /killer\r\n")
     report, _ = first_boots(wine, guest)
@@ -162,13 +162,13 @@ def test_what_stopped_the_machine_is_not_run_again(wine: Machine, tmp_path: Path
 
 
 def test_a_restart_between_steps(wine: Machine, tmp_path: Path) -> None:
-    guest = waiting(wine, tmp_path)
+    guest, before = waiting(wine, tmp_path)
     text = runner.step_text(f"echo before\nexit /b {runner.RESTART}")
     (guest.root / FIRST_BOOT / "steps/001-first.cmd").write_text(text, newline="")
     wine.boot(runner.IMAGE_PATH)
-    assert goes_on(guest, inspect(guest))
+    assert goes_on(guest, before)
     wine.boot(runner.IMAGE_PATH)
-    assert not goes_on(guest, inspect(guest))
+    assert not goes_on(guest, before)
     report = collect(guest)
     assert report is not None
     assert report.complete
@@ -177,7 +177,7 @@ def test_a_restart_between_steps(wine: Machine, tmp_path: Path) -> None:
 
 
 def test_facts_that_cannot_be_had_are_left_out(wine: Machine, tmp_path: Path) -> None:
-    guest = waiting(wine, tmp_path)
+    guest, _ = waiting(wine, tmp_path)
     wine.answer("powershell", code=1)
     wine.answer("ipconfig", "Media State . . . : disconnected")
     report, boots = first_boots(wine, guest)
@@ -185,10 +185,12 @@ def test_facts_that_cannot_be_had_are_left_out(wine: Machine, tmp_path: Path) ->
     assert wine.calls().count("ipconfig") == 20, "Wine leaves out what follows an empty for /f"
 
 
-def waiting(wine: Machine, folder: Path) -> Guest:
+def waiting(wine: Machine, folder: Path) -> tuple[Guest, Inspection]:
+    """A guest whose first boot is to come, and what it was before."""
     made = windows_tree(folder, WindowsMaster(tools=Tools.NONE))
-    prepare(made, inspect(made), PROFILES[Target.XENSERVER], PrepareOptions(), lambda *_: None)
-    return brought(wine, made)
+    before = inspect(made)
+    prepare(made, before, PROFILES[Target.XENSERVER], PrepareOptions(), lambda *_: None)
+    return brought(wine, made), before
 
 
 @pytest.mark.parametrize(
