@@ -32,7 +32,8 @@ class Peer:
             while self._scripts:
                 connection, _ = self._listener.accept()
                 self.connections += 1
-                with connection:
+                # A client may close while an answer is sent: it comes again.
+                with connection, contextlib.suppress(OSError):
                     self._talk(connection)
 
     def _talk(self, connection: socket.socket) -> None:
