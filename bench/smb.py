@@ -114,7 +114,7 @@ def main(folder: Path, gib: float, workers: int = SmbFile.workers) -> None:
 
 if __name__ == "__main__":
     main(
-        Path(sys.argv[1]),
+        Path(sys.argv[1]).resolve(),
         float(sys.argv[2]) if len(sys.argv) > 2 else 2.0,
         *map(int, sys.argv[3:4]),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from imageport.disk.base import BlockWriter, DiskReader, DiskWriter
 from imageport.disk.manifest import BLOCK, ZERO_LEAF, Leaves, Manifest
 from imageport.disk.transfer import Transfer
-from imageport.disk.treehash import REQUEST, Progress, hash_blocks
+from imageport.disk.treehash import REQUEST, Progress, hash_blocks, requests
 
 
 class HashedTransfer(Transfer):
@@ -45,6 +45,10 @@ class HashedTransfer(Transfer):
             if not self._sharing.share(offset + start, offset + end):
                 self.put(buffer, offset, start, end)
         self.on_written(offset, length)
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """See `Transfer.ranges`: all has to be read for its hash, request by request."""
+        return requests(self.source)
 
     def put(self, buffer: bytearray, offset: int, start: int, end: int) -> None:
         """See `Transfer.put`."""

@@ -31,6 +31,11 @@ class Sharing:
         ):
             self._place, self._fd = target.place, target.file.fileno()
 
+    @property
+    def possible(self) -> bool:
+        """Whether blocks may be shared, as far as is known."""
+        return self._source is not None and self._place is not None
+
     def share(self, start: int, end: int) -> bool:
         """Share [start, end) of the disk; False when it has to be written instead."""
         if self._source is None or self._place is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from imageport.disk.base import KIB, ZEROS, DiskReader, DiskWriter
+from imageport.disk.base import KIB, MIB, ZEROS, DiskReader, DiskWriter
 from imageport.disk.errors import CopyCancelledError
 from imageport.disk.sharing import Sharing
 from imageport.disk.treehash import REQUEST, Progress, requests
@@ -14,6 +14,8 @@ from imageport.disk.workers import run_parallel
 GRANULE = 64 * KIB
 """Zeros are left out in this unit: the cluster of qcow2, the grain of VMDK."""
 _ZERO_GRANULE = ZEROS[:GRANULE]
+_SHARED_AT_ONCE = 64 * MIB
+"""One call for many blocks: each call is a transaction of the file system."""
 
 
 class Transfer:
@@ -58,8 +60,14 @@ class Transfer:
         """Copy a range that holds data; `buffer` is the thread's own."""
         if self._sharing.share(offset, offset + length):
             return
-        self.source.read_into(offset, memoryview(buffer)[:length])
-        self.put(buffer, offset, 0, length)
+        for at in range(offset, offset + length, REQUEST):
+            part = min(REQUEST, offset + length - at)
+            if part < length:
+                self.check_cancelled()
+                if self._sharing.share(at, at + part):
+                    continue
+            self.source.read_into(at, memoryview(buffer)[:part])
+            self.put(buffer, at, 0, part)
 
     def put(self, buffer: bytearray, offset: int, start: int, end: int) -> None:
         """Write [start, end) of `buffer`, which begins at byte `offset` of the disk."""
@@ -74,10 +82,24 @@ class Transfer:
         if start < end and self.write_zeros:
             yield start, end - start
 
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """(offset, length) of what holds data: long ranges as long as blocks may be shared."""
+        start = end = 0
+        for offset, length in requests(self.source):
+            longest = _SHARED_AT_ONCE if self._sharing.possible else 0
+            if start < end and (offset != end or end + length - start > longest):
+                yield start, end - start
+                start = offset
+            elif start == end:
+                start = offset
+            end = offset + length
+        if start < end:
+            yield start, end - start
+
     def _tasks(self) -> Iterator[tuple[int, int, bool]]:
         """(offset, length, whether it holds data) of what is to be done, in order."""
         at = 0
-        for offset, length in requests(self.source):
+        for offset, length in self.ranges():
             yield from ((*gap, False) for gap in self.gap(at, offset))
             yield offset, length, True
             at = offset + length
