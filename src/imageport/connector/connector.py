@@ -19,7 +19,7 @@ from imageport.connector.settings import Settings
 from imageport.host.home import home, subfolder
 from imageport.host.lock import exclusive
 from imageport.model.errors import RemoteError
-from imageport.wire.connector import Work
+from imageport.wire.connector import LEASE_LOST, Work
 
 _LOG = logging.getLogger(__name__)
 _PAUSE = 2.0
@@ -71,11 +71,10 @@ class Connector:
             self._records.touch(job)
             try:
                 await self._link.release(job, fence, 0)
-            except RemoteError as error:
-                _LOG.info("job %s: not ours any more: %s", job, error)
-                await asyncio.to_thread(self._records.remove, job)
-            except ServiceUnreachable as error:
-                _LOG.info("job %s: it could not be given back: %s", job, error)
+            except (RemoteError, ServiceUnreachable) as error:
+                _LOG.info("job %s: it cannot be given back: %s", job, error)
+                if isinstance(error, RemoteError) and error.code == LEASE_LOST:
+                    await self._forget(job, ended_here=False)
 
     async def _claim_until_drained(self) -> None:
         pause = _PAUSE
@@ -121,7 +120,7 @@ class Connector:
             ended = await held.run()
             _LOG.info("job %s: %s", job, "ended" if ended else "not ours any more")
             if ended:
-                await asyncio.to_thread(self._records.remove, job)
+                await self._forget(job, ended_here=True)
             else:
                 self._records.touch(job)
         except Exception:  # noqa: BLE001  # the edge of one job
@@ -150,7 +149,10 @@ class Connector:
             await asyncio.sleep(_TIDY_SECONDS)
             for job in self._records.idle(self._settings.idle_files):
                 if job not in self._held:
-                    await asyncio.to_thread(self._records.remove, job)
+                    await self._forget(job, ended_here=False)
+
+    async def _forget(self, job: str, *, ended_here: bool) -> None:
+        await asyncio.to_thread(self._records.remove, job, ended_here=ended_here)
 
 
 async def run_until_told(identity: Identity, settings: Settings, proxy: str | None) -> None:

@@ -15,7 +15,7 @@ from imageport.connector.settings import Settings
 from imageport.connector.talk import Ended, Order, Told
 from imageport.model.errors import ImageportError, RemoteError
 from imageport.model.service import JobStatus, Level
-from imageport.wire.connector import MOST_LINES, Finish, Line, Progress, Renew, Work
+from imageport.wire.connector import LEASE_LOST, MOST_LINES, Finish, Line, Progress, Renew, Work
 from imageport.wire.images import REQUESTS
 from imageport.wire.sealed import unseal
 
@@ -54,6 +54,8 @@ class HeldJob:
         if self.work.cancel:
             self._stop("cancelled")
         keeping = asyncio.create_task(self._keep())
+        # However keeping ends: without it, somebody else will hold the job.
+        keeping.add_done_callback(lambda _: self.kill())
         try:
             async for news in self._process.news():
                 self._progress = news.progress or self._progress
@@ -64,7 +66,9 @@ class HeldJob:
         finally:
             self._process.kill()
             keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            (trouble,) = await asyncio.gather(keeping, return_exceptions=True)
+        if isinstance(trouble, Exception):
+            raise trouble
         return not self.lost and await self._after(code)
 
     def kill(self) -> None:
@@ -160,12 +164,23 @@ class HeldJob:
         assert self._ended  # noqa: S101  # the callers see to it
         try:
             await self._say_all_lines()
-            said = Finish(fence=self.work.fence, lines=(), **self._ended.model_dump())
-            await self._link.finish(self.work.job, said, _FINISH_PATIENCE)
+            await self._say_end(self._ended)
         except (RemoteError, ServiceUnreachable) as error:
             _LOG.warning("job %s: its end could not be said: %s", self.work.job, error)
             return False
         return True
+
+    async def _say_end(self, ended: Ended) -> None:
+        said = Finish(fence=self.work.fence, lines=(), **ended.model_dump())
+        try:
+            await self._link.finish(self.work.job, said, _FINISH_PATIENCE)
+        except RemoteError as error:
+            if error.code == LEASE_LOST or ended.result is None:
+                raise
+            # A result that the service does not take, such as one that is too large, would be
+            # refused at every attempt.
+            refused = Ended(status=JobStatus.ERROR, error=error.as_dict())
+            await self._say_end(refused)
 
     async def _give_back(self) -> None:
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from imageport import __version__
 from imageport.client.account import tls
@@ -24,6 +24,8 @@ from imageport.wire.connector import (
     Renewed,
     Work,
 )
+
+D = TypeVar("D", bound=BaseModel)
 
 _ANSWER_SECONDS = 30.0
 
@@ -55,7 +57,7 @@ class Link:
         signing, sealing = self._identity.public_keys
         body = Register(code=code, signing_key=signing, sealing_key=sealing, version=__version__)
         answer = await self._post("$register", body, patience, signed=False)
-        return Registered.model_validate_json(answer.content)
+        return _read(Registered, answer)
 
     async def claim(self, wait: float, health: dict[str, Any]) -> Work | None:
         """A job, held from now on; None when none came in. Raises as `register` does."""
@@ -63,12 +65,12 @@ class Link:
         answer = await self._post("$claim", body, 0, wait + _ANSWER_SECONDS)
         if answer.status_code == httpx.codes.NO_CONTENT:
             return None
-        return Work.model_validate_json(answer.content)
+        return _read(Work, answer)
 
     async def renew(self, job: str, said: Renew, patience: float) -> Renewed:
         """Raises RemoteError (`lease.lost`), ServiceUnreachable after `patience` seconds."""
         answer = await self._post(f"jobs/{job}/$renew", said, patience)
-        return Renewed.model_validate_json(answer.content)
+        return _read(Renewed, answer)
 
     async def finish(self, job: str, said: Finish, patience: float) -> None:
         """Raises as `renew` does."""
@@ -109,6 +111,14 @@ class Link:
                         return answer
                     raise problem(answer)
             await asyncio.sleep(pause)
+
+
+def _read(kind: type[D], answer: httpx.Response) -> D:
+    """Raises RemoteError for what no service of this version says."""
+    try:
+        return kind.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise problem(answer) from error
 
 
 async def register(identity: Identity, code: str, proxy: str | None) -> Registered:

@@ -57,5 +57,7 @@ class JobProcess:
 
     def kill(self) -> None:
         """End it and what it has started, at once; machines go on, so that work can go on."""
+        if self._process.returncode is not None:
+            return  # its number may be another's by now
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -26,10 +26,11 @@ class Records:
         """It is held with this fence."""
         write_whole(self._path(job), [json.dumps({"job": job, "fence": fence}).encode()])
 
-    def remove(self, job: str) -> None:
-        """It has ended; what it left goes, too."""
+    def remove(self, job: str, *, ended_here: bool) -> None:
+        """Forget it, and remove what it left: the output it has not finished only when it ended
+        here, as otherwise another connector may be writing it."""
         id = folder_name(job)
-        if remove_job(id) and forget_copy(id):
+        if remove_job(id, output=ended_here) and forget_copy(id):
             self._path(job).unlink(missing_ok=True)
 
     def touch(self, job: str) -> None:

@@ -39,7 +39,10 @@ def main() -> None:
     voice = _Voice(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    connector = sys.stdin.fileno()
+    connector = os.dup(sys.stdin.fileno())
+    with open(os.devnull, "rb") as nothing:
+        # Programs that the job starts get no part of what the connector says.
+        os.dup2(nothing.fileno(), sys.stdin.fileno())
     order = Order.model_validate_json(_line(connector))
     threading.Thread(target=_watch, args=(connector,), daemon=True).start()
     voice(News(ended=_do(order, voice)))
@@ -62,7 +65,7 @@ def _watch(connector: int) -> None:
 
 
 def _do(order: Order, voice: _Voice) -> Ended:
-    from imageport.connector.work import KINDS, Task  # noqa: PLC0415  # takes a second to import
+    from imageport.connector.kinds import KINDS, Task  # noqa: PLC0415  # takes a second to import
 
     kind = KINDS[order.type]
     reporter = NewsReporter(("look",) if order.dry_run else kind.steps, voice)

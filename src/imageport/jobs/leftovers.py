@@ -51,22 +51,23 @@ def remove_leftovers() -> list[Leftover]:
     return found
 
 
-def remove_job(id: str) -> bool:
-    """Remove what is left of one job, by its folder's id; False while a process works on it."""
+def remove_job(id: str, *, output: bool) -> bool:
+    """Remove what is left of one job, by its folder's id, and of its output when that is this
+    computer's alone; False while a process works on it."""
     folder = JobFolder(id, home() / "jobs" / id)
     if not folder.path.exists():
         return True
     if folder.in_use:
         return False
     platform.release(id)
-    _remove_files(folder)
+    _remove_files(folder, output=output)
     return True
 
 
-def _remove_files(folder: JobFolder) -> None:
-    output = _output(folder)
-    if output:
-        remove_unfinished(output)
+def _remove_files(folder: JobFolder, *, output: bool = True) -> None:
+    place = _output(folder) if output else None
+    if place:
+        remove_unfinished(place)
     folder.remove()
 
 

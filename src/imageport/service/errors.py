@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from imageport.model.errors import ImageportError
+from imageport.wire.connector import LEASE_LOST
 
 
 class ServiceError(ImageportError):
@@ -61,7 +62,7 @@ class LeaseLost(ServiceError):
     """A connector speaks for a job that it does not hold (any more)."""
 
     status = 409
-    code = "lease.lost"
+    code = LEASE_LOST
     sentence = "The job {job} is not held with fence {fence}."
     remedy = "Stop working on it: the job has ended, or another connector has it."
 

@@ -17,6 +17,8 @@ LONGEST_WAIT = 50
 """Seconds that a claim may wait for a job: below what proxies cut off."""
 MOST_LINES = 500
 """Of one renewal."""
+LEASE_LOST = "lease.lost"
+"""The code of the error that says that somebody else holds the job, or that it has ended."""
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """Base64 of 32 bytes."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -13,9 +16,13 @@ import httpx
 import pytest
 
 from imageport.connector.identity import Identity
+from imageport.connector.link import Link
+from imageport.connector.records import Records
 from imageport.disk.manifest import Manifest
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
+from imageport.model.errors import RemoteError
+from imageport.wire.connector import Finish
 from tests.contract.connector.running import (
     Program,
     announced,
@@ -29,6 +36,7 @@ from tests.contract.connector.running import (
 from tests.contract.ends.contract import make_disk
 from tests.contract.ends.samba import Samba
 from tests.contract.service.replica import (
+    QUICK,
     RawConnector,
     location,
     replica,
@@ -72,11 +80,15 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, samba: Samba, own_home: Path) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, tmp_path: Path, samba: Samba, own_home: Path
+) -> Iterator[Site]:
+    """`request.param`: the service's settings."""
+    settings = getattr(request, "param", QUICK)
     images = tmp_path / "images"
     images.mkdir()
     make_disk(images / "master.raw")
-    with replica(scratch(tmp_path)) as running, running.client() as admin:
+    with replica(scratch(tmp_path), settings) as running, running.client() as admin:
         share(admin, samba)
         yield Site(running.url, admin, location(admin), images, samba)
 
@@ -203,3 +215,63 @@ def test_a_killed_connector_is_gone_on_with(site: Site, tmp_path: Path) -> None:
     assert (done["overallStatus"], done["attempt"]) == ("complete", 2), program.log.read_text()
     assert _content(site.samba.data / "killed.vhdx").root.hex() == done["result"]["root"]
     assert site.samba.account.password not in program.log.read_text()
+
+
+def test_a_result_that_the_service_refuses_ends_the_job(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Link.finish
+
+    async def no_results(link: Link, job: str, said: Finish, patience: float) -> None:
+        if said.result is not None:
+            raise RemoteError("request.too-large", "It is too large.", "", {})
+        await finish(link, job, said, patience)
+
+    monkeypatch.setattr(Link, "finish", no_results)
+    job = site.export("master.raw", "refused")
+    with connector(site.identity, site.images):
+        done = ended(site.admin, job)
+    assert (done["overallStatus"], done["error"]["code"]) == ("error", "request.too-large")
+
+
+@pytest.mark.parametrize("site", [replace(QUICK, lease=timedelta(seconds=5))], indirect=True)
+def test_a_job_whose_lease_nobody_keeps_is_stopped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _large(site.images)
+
+    async def rubbish(*_: object) -> None:
+        raise ValueError("the service said something that nobody expects")
+
+    with monkeypatch.context() as patched, connector(site.identity, site.images):
+        job = site.export("large.raw", "unkept")
+        _under_way(site.admin, job)
+        assert _workers()
+        patched.setattr(Link, "renew", rubbish)
+        time.sleep(0.8)
+        assert not _workers()
+        patched.undo()
+        done = ended(site.admin, job)
+    assert (done["overallStatus"], done["attempt"]) == ("complete", 2), done
+    assert _content(site.samba.data / "unkept.vhdx").root.hex() == done["result"]["root"]
+
+
+def _workers() -> str:
+    """The processes of jobs that run below this one."""
+    argv = ["pgrep", "-P", str(os.getpid()), "-f", "imageport.connector.worker"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize(("code", "kept"), [("store.unavailable", True), ("lease.lost", False)])
+def test_only_a_job_that_is_lost_is_forgotten(
+    site: Site, monkeypatch: pytest.MonkeyPatch, code: str, kept: bool
+) -> None:
+    async def refused(*_: object) -> None:
+        raise RemoteError(code, "No.", "", {})
+
+    job = "5a0e9f0c-7d1c-4b9e-8f57-3f0f6f3c9d11"
+    Records().add(job, 1)
+    monkeypatch.setattr(Link, "release", refused)
+    with connector(site.identity, site.images):
+        time.sleep(1)
+    assert [found for found, _ in Records().all()] == ([job] if kept else [])
