@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from imageport.cli.account import service
+from imageport.cli.account import service, told_secret
 from imageport.cli.edge import edge
 from imageport.cli.logs import write_logs
-from imageport.cli.options import AsJson
+from imageport.cli.options import AsJson, Authorities, Drain, Proxy, Slots
 from imageport.cli.screen import OUT, print_facts, print_json, print_rows
 from imageport.client import calls
+from imageport.wire.documents import Connector
 
 app = typer.Typer(
     help="Connectors: what does the jobs of a resource location.", no_args_is_help=True
@@ -52,9 +53,13 @@ def list_(as_json: AsJson = False) -> None:
         if as_json:
             print_json(found.as_json())
             return
-        for each in found.items:
-            state = "online" if each.online else "offline" if each.registered else "expected"
-            print_rows([(each.id, each.name, state, each.version or "")])
+        print_rows((each.id, each.name, _state(each), each.version or "") for each in found.items)
+
+
+def _state(connector: Connector) -> str:
+    if connector.registered:
+        return "online" if connector.online else "offline"
+    return "expected"
 
 
 @app.command()
@@ -71,10 +76,8 @@ def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the 
     code_file: Annotated[
         Path | None, typer.Option(help="File with the one-time code; else it is asked for.")
     ] = None,
-    ca: Annotated[
-        Path | None, typer.Option(help="PEM file of the only authorities to trust.", exists=True)
-    ] = None,
-    proxy: Annotated[str | None, typer.Option(help="HTTP proxy.", envvar="IMAGEPORT_PROXY")] = None,
+    ca: Authorities = None,
+    proxy: Proxy = None,
     as_json: AsJson = False,
 ) -> None:
     """Make this computer that connector: its keys are made here, and stay here.
@@ -85,11 +88,7 @@ def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the 
         from imageport.connector.identity import Identity, identity_file  # noqa: PLC0415
         from imageport.connector.link import register as registered  # noqa: PLC0415
 
-        code = (
-            code_file.read_text(encoding="utf-8").strip()
-            if code_file
-            else typer.prompt("One-time code", hide_input=True, err=True)
-        )
+        code = told_secret(code_file, "One-time code")
         identity = Identity.new(url, id, str(ca.resolve()) if ca else None)
         identity.check(identity_file())
         said = asyncio.run(registered(identity, code, proxy))
@@ -111,19 +110,9 @@ def run(
             file_okay=False,
         ),
     ],
-    slots: Annotated[
-        int | None,
-        typer.Option(help="How many jobs run at once.", envvar="IMAGEPORT_SLOTS", min=1),
-    ] = None,
-    drain: Annotated[
-        float,
-        typer.Option(
-            help="Seconds that jobs may still take after SIGTERM; then they are given back.",
-            envvar="IMAGEPORT_DRAIN",
-            min=0,
-        ),
-    ] = 30,
-    proxy: Annotated[str | None, typer.Option(help="HTTP proxy.", envvar="IMAGEPORT_PROXY")] = None,
+    slots: Slots = None,
+    drain: Drain = 30,
+    proxy: Proxy = None,
 ) -> None:
     """Do the jobs of this connector's resource location, until SIGTERM.
 

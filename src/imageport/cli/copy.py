@@ -113,7 +113,7 @@ def _option(text: str) -> tuple[str, str]:
 def _access(credentials: Path | None, ca: Path | None, endpoint: str | None) -> Access:
     if credentials is None:
         return Access(None, ca, endpoint)
-    from imageport.cli.credentials import read_credentials  # noqa: PLC0415  # imports pydantic
+    from imageport.cli.credential_files import read_credentials  # noqa: PLC0415  # imports pydantic
 
     return Access(read_credentials(credentials), ca, endpoint)
 

@@ -37,7 +37,7 @@ def add(
 
     with {"type": "UsernamePassword", "username": "ips", "password": "..."} in share.json.
     """
-    from imageport.cli.credentials import credential_request  # noqa: PLC0415  # imports pydantic
+    from imageport.cli.credential_files import credential_request  # noqa: PLC0415  # imports pydantic
 
     with service(as_json=as_json) as client:
         said = credential_request(name, file)

@@ -46,12 +46,8 @@ def application(*words: str) -> typer.Typer:
         callback=_options,
     )
     for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:
-        importlib.import_module(f"imageport.cli.{_module(name)}").add_to(app)
+        importlib.import_module(f"imageport.cli.{name.replace('-', '_')}").add_to(app)
     return app
-
-
-def _module(command: str) -> str:
-    return {"login": "account"}.get(command, command.replace("-", "_"))
 
 
 def _version(wanted: bool) -> None:

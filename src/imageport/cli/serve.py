@@ -12,6 +12,7 @@ import typer
 
 from imageport.cli.edge import edge
 from imageport.cli.logs import write_logs
+from imageport.cli.options import Drain, Slots
 from imageport.cli.screen import print_facts, print_json
 from imageport.host.home import subfolder
 
@@ -64,16 +65,8 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
             file_okay=False,
         ),
     ] = None,
-    slots: Annotated[
-        int | None,
-        typer.Option(help="How many jobs run at once.", envvar="IMAGEPORT_SLOTS", min=1),
-    ] = None,
-    drain: Annotated[
-        float,
-        typer.Option(
-            help="Seconds that jobs may still take after Ctrl-C.", envvar="IMAGEPORT_DRAIN", min=0
-        ),
-    ] = 0,
+    slots: Slots = None,
+    drain: Drain = 0,
     connector: Annotated[bool, typer.Option(help="Whether this computer itself does jobs.")] = True,
     database: Annotated[
         str | None,

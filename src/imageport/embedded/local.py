@@ -80,10 +80,14 @@ class LocalConnector:
 
     def stop(self) -> None:
         """Give back what runs, and wait for that; the service has to answer still."""
-        if self._loop and self._connector:
-            self._loop.call_soon_threadsafe(self._connector.drain)
+        self.drain()
         # What it does not come to give back, its next start does: nobody waits for ever.
         self._thread.join(self._settings.drain + _GIVING_BACK_SECONDS)
+
+    def drain(self) -> None:
+        """Claim no more; said again, give back at once."""
+        if self._loop and self._connector:
+            self._loop.call_soon_threadsafe(self._connector.drain)
 
     def _run(self) -> None:
         asyncio.run(self._claim())

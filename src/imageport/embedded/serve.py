@@ -7,6 +7,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from imageport.connector.settings import Settings as ConnectorSettings
 from imageport.embedded.local import Local, LocalConnector, registered
@@ -72,10 +73,17 @@ class Serving:
         self.started = Started(self._server.url, first, local)
 
     def run(self) -> None:
-        """Until a polite kill: then jobs are given back, to be gone on with by the next start."""
+        """Until a polite kill: then jobs are given back, to be gone on with by the next start; at
+        a second one, at once."""
         stop = threading.Event()
+
+        def told(number: int, frame: FrameType | None) -> None:
+            if stop.is_set() and self._connector:
+                self._connector.drain()
+            stop.set()
+
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda number, frame: stop.set())
+            signal.signal(number, told)
         thread = threading.Thread(target=self._server.run, name="service")
         thread.start()
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imageport.cli.credentials import CredentialsExposed, CredentialsUnusable, read_credentials
+from imageport.cli.credential_files import CredentialsExposed, CredentialsUnusable, read_credentials
 from imageport.model.credentials import (
     AwsKey,
     AzureSas,
