@@ -83,6 +83,7 @@ bench: setup
 	PYTHONPATH=. $(BIN)/python bench/ebs.py .bench
 	PYTHONPATH=. $(BIN)/python bench/pageblob.py .bench
 	PYTHONPATH=. $(BIN)/python -m bench.gcs .bench 1024
+	PYTHONPATH=. $(BIN)/python -m bench.dispatch
 	PYTHONPATH=. $(BIN)/python -m bench.prepare .bench
 	rm -rf .bench
 

@@ -128,7 +128,11 @@ def test_a_migration_survives_kill_9_of_everything(
 
     plan = imageport("job", "start", "migrate", *wish, "--dry-run", "--wait", "--json")
     assert plan.returncode == 0, plan.stdout + plan.stderr
-    assert json.loads(plan.stdout)["result"]["plan"]
+    planned = json.loads(plan.stdout)
+    assert planned["result"]["plan"]
+    shown = imageport("job", "show", planned["id"])
+    assert shown.returncode == 0, shown.stderr
+    assert f"{len(planned['result']['plan'])} changes" in shown.stdout
     assert sorted(path.name for path in images.iterdir()) == [source.name]
 
     id = _started("migrate", *wish, "tryUntouched=false")
@@ -144,6 +148,7 @@ def test_a_migration_survives_kill_9_of_everything(
     assert job["overallStatus"] == "complete"
     assert job["attempt"] == 4
     assert job["result"]["boot"]["verdict"] == "boots"
+    assert "boots on gcp" in imageport("job", "show", id).stdout
     assert sha256(source) == before
     assert check_proof(images / "out.raw")
 

@@ -11,12 +11,11 @@ import typer
 from pydantic import ValidationError
 
 from imageport.cli.account import service
+from imageport.cli.job_view import print_job, row
 from imageport.cli.options import AsJson
 from imageport.cli.screen import (
     LiveSteps,
     PlainSteps,
-    describe,
-    print_facts,
     print_json,
     print_rows,
     reporter,
@@ -25,7 +24,7 @@ from imageport.client import Client, JobFailed, calls
 from imageport.client.synchronous import ended_well
 from imageport.model.errors import ImageportError
 from imageport.model.service import JobStatus, JobType
-from imageport.wire.documents import Job, JobSummary, LogLine
+from imageport.wire.documents import Job, LogLine
 from imageport.wire.images import REQUESTS, ImageRequest
 
 app = typer.Typer(help="Jobs of a service.", no_args_is_help=True)
@@ -36,7 +35,9 @@ class RequestInvalid(ImageportError):
 
     code: ClassVar[str] = "client.request"
     sentence: ClassVar[str] = "The request cannot be sent: {detail}."
-    remedy: ClassVar[str] = "docs/service.md and /ips/openapi.json have every field."
+    remedy: ClassVar[str] = (
+        "/ips/openapi.json of the service describes every field; `--help` has examples."
+    )
 
 
 class LocationUnclear(ImageportError):
@@ -98,7 +99,7 @@ def list_(
         if as_json:
             print_json([each.as_json() for each in found])
         else:
-            print_rows(map(_row, found))
+            print_rows(map(row, found))
 
 
 @app.command()
@@ -106,7 +107,7 @@ def show(id: str, as_json: AsJson = False) -> None:
     """Show all of a job."""
     with service(as_json=as_json) as client:
         job = client.send(calls.job(id))
-        print_json(job.as_json()) if as_json else print_facts(_facts(job))
+        print_json(job.as_json()) if as_json else print_job(job)
 
 
 @app.command()
@@ -137,7 +138,7 @@ def cancel(id: str, as_json: AsJson = False) -> None:
     """Ask for a job's end; `wait` says when it has cleaned up."""
     with service(as_json=as_json) as client:
         job = client.send(calls.cancel(id))
-        print_json(job.as_json()) if as_json else print_facts(_facts(job))
+        print_json(job.as_json()) if as_json else print_job(job)
 
 
 def _said(words: list[str]) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def _follow(client: Client, id: str, *, as_json: bool) -> None:
             print_json(job.as_json())
             raise typer.Exit(1) from None
         raise
-    print_facts(_facts(job))
+    print_job(job)
 
 
 def _progress(steps: LiveSteps | PlainSteps, before: Job | None, now: Job) -> None:
@@ -207,51 +208,3 @@ def _progress(steps: LiveSteps | PlainSteps, before: Job | None, now: Job) -> No
         steps.step_started(now.step.name, now.step.title)
     if now.step and now.step.total:
         steps.progress(now.step.done, now.step.total, now.step.unit)
-
-
-def _row(job: JobSummary) -> tuple[str, ...]:
-    state = job.overall_status.value
-    if job.step and not job.overall_status.ended:
-        state = f"{state} {job.overall_progress_percent:.0f} %: {job.step.title}"
-    elif job.error:
-        state = f"{state}: {job.error.get('sentence', '')}"
-    return job.id, job.type.value, f"{job.created_at:%Y-%m-%d %H:%M}", state
-
-
-def _facts(job: Job) -> list[tuple[str, str]]:
-    facts = [
-        ("Job", job.id),
-        ("Type", f"{job.type.value}{' (dry run)' if job.dry_run else ''}"),
-        ("Status", job.overall_status.value),
-        ("Created", f"{job.created_at:%Y-%m-%d %H:%M:%S %Z} by {job.created_by}"),
-    ]
-    if job.step:
-        done = describe(job.step.done, job.step.total, job.step.unit, 0) if job.step.total else ""
-        facts.append(("Step", f"{job.step.title} {done}"))
-    if job.ended_at:
-        facts.append(("Ended", f"{job.ended_at:%Y-%m-%d %H:%M:%S %Z}, attempt {job.attempt}"))
-    facts += [("Warning", text) for text in job.warnings]
-    if job.error:
-        facts += [
-            ("Error", str(job.error.get("sentence"))),
-            ("What to do", str(job.error.get("remedy"))),
-        ]
-    if job.result:
-        facts.append(("Result", json.dumps(_short(job.result), indent=2)))
-    return facts
-
-
-def _short(result: dict[str, Any]) -> dict[str, Any]:
-    """What a person wants to see at once; `--json` has all of it."""
-    wanted = (
-        "target",
-        "root",
-        "virtual_size",
-        "free",
-        "output",
-        "source",
-        "boot",
-        "findings",
-        "plan",
-    )
-    return {name: result[name] for name in wanted if name in result}

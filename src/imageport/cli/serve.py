@@ -13,7 +13,7 @@ import typer
 from imageport.cli.edge import edge
 from imageport.cli.logs import write_logs
 from imageport.cli.options import Drain, Slots
-from imageport.cli.screen import print_facts, print_json
+from imageport.cli.screen import OUT, print_facts, print_json
 from imageport.host.home import subfolder
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def _tell(started: Started, folders: tuple[Path, ...], *, as_json: bool) -> None
     if first:
         facts += [("Customer", first.customer), ("Client id", first.client_id)]
         facts += [("Client secret", f"{first.secret}  (it is not shown again)")]
-        login = f"imageport login {started.url} --customer {first.customer}"
-        facts += [("Log in with", f"{login} --client-id {first.client_id}")]
     print_facts(facts)
+    if first:
+        login = f"imageport login {started.url} --customer {first.customer}"
+        OUT.print(f"Log in: {login} --client-id {first.client_id}", soft_wrap=True, highlight=False)
     sys.stdout.flush()
