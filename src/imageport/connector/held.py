@@ -41,7 +41,8 @@ class HeldJob:
         self._number = 0
         self._stopped: str | None = None
         loop = asyncio.get_running_loop()
-        self._timeout = loop.time() + REQUESTS[work.type].model_validate(work.request).timeout
+        self._longest = REQUESTS[work.type].model_validate(work.request).timeout
+        self._timeout = loop.time() + self._longest
         self._lease_until = loop.time() + work.lease_seconds
 
     async def run(self) -> bool:
@@ -117,8 +118,7 @@ class HeldJob:
     async def _renew(self) -> bool:
         """False when the lease is lost, or nearly: then another one may have the job."""
         loop = asyncio.get_running_loop()
-        lines = tuple(self._lines[:MOST_LINES])
-        said = Renew(fence=self.work.fence, progress=self._progress, lines=lines)
+        said = self._unsaid()
         asked = loop.time()
         left = self._lease_until - asked - self.work.lease_seconds * _MARGIN
         try:
@@ -129,7 +129,7 @@ class HeldJob:
             _LOG.warning("job %s: its lease is lost: %s", self.work.job, error)
             return False
         self._lease_until = asked + answer.lease_seconds
-        del self._lines[: len(lines)]
+        del self._lines[: len(said.lines)]
         if answer.cancel:
             self._stop("cancelled")
         return True
@@ -155,8 +155,7 @@ class HeldJob:
     def _end_of_stopped(self) -> Ended:
         if self._stopped == "cancelled":
             return Ended(status=JobStatus.CANCELLED)
-        request = REQUESTS[self.work.type].model_validate(self.work.request)
-        error = JobTimeout(seconds=request.timeout)
+        error = JobTimeout(seconds=self._longest)
         return Ended(status=JobStatus.ERROR, error=error.as_dict())
 
     async def _finish(self) -> bool:
@@ -191,7 +190,10 @@ class HeldJob:
 
     async def _say_all_lines(self) -> None:
         while self._lines:
-            lines = tuple(self._lines[:MOST_LINES])
-            said = Renew(fence=self.work.fence, progress=self._progress, lines=lines)
+            said = self._unsaid()
             await self._link.renew(self.work.job, said, _FINISH_PATIENCE)
-            del self._lines[: len(lines)]
+            del self._lines[: len(said.lines)]
+
+    def _unsaid(self) -> Renew:
+        lines = tuple(self._lines[:MOST_LINES])
+        return Renew(fence=self.work.fence, progress=self._progress, lines=lines)

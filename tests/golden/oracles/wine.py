@@ -81,7 +81,8 @@ class Machine:
             ">> C:\\oracle\\code.txt echo %errorlevel%\n",
         )
         (self._own / "code.txt").unlink(missing_ok=True)
-        self._wine("cmd", "/d", "/c", r"C:\oracle\outer.cmd")
+        said = self._wine("cmd", "/d", "/c", r"C:\oracle\outer.cmd")
+        assert (self._own / "code.txt").exists(), f"Wine itself failed: {said}"
         output = (self._own / "output.txt").read_text(errors="replace")
         return Ran(int((self._own / "code.txt").read_text()), output)
 
@@ -106,16 +107,21 @@ class Machine:
     def _own(self) -> Path:
         return self.drive / "oracle"
 
-    def _wine(self, *argv: str) -> None:
-        subprocess.run(
-            ["wine", *argv],
-            env=_environment(self.prefix),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE,
-            check=False,
-        )
+    def _wine(self, *argv: str) -> str:
+        """How it ended, which is the batch file's business, and what Wine itself said."""
+        # Into a file: what a batch file starts would hold a pipe open.
+        said = self.prefix.with_name("said")
+        with said.open("wb") as file:
+            done = subprocess.run(
+                ["wine", *argv],
+                env=_environment(self.prefix),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        return f"{done.returncode} {said.read_text(errors='replace')}"
 
 
 RESTART: Final = "shutdown /r /f /t 0 /d p:4:1"
