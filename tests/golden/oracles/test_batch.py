@@ -114,7 +114,7 @@ def test_the_whole_runner(
     report, boots = first_boots(wine, guest)
 
     wanted = {"domain-unjoin", "install-misa", "install-mcsio", "xd-reconfigure"}
-    assert boots == 1 + len(wanted & set(planned)), "each of those asks for a restart"
+    assert boots == 1 + len(wanted & set(planned)), f"each asks for a restart: {report}"
     assert report.restarts == boots - 1
     assert [step.name for step in report.steps] == planned
     codes = {step.name: step.exit_code for step in report.steps}
