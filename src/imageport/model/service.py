@@ -40,6 +40,12 @@ class JobType(StrEnum):
     EXPORT = "export"
 
 
+class PlatformName(StrEnum):
+    """Which platform a job works on: its request's `platform`."""
+
+    LOCAL = "Local"
+
+
 class CredentialType(StrEnum):
     """The types of credentials, by Citrix's names."""
 

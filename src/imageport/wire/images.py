@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import Field, StringConstraints
 
 from imageport.model.job import MigrateRequest
-from imageport.model.service import JobType
+from imageport.model.service import JobType, PlatformName
 from imageport.model.target import DiskFormat, Firmware, Provisioning, Target
 from imageport.model.wishes import GuestWishes, XdParameter
 from imageport.wire.base import Guid, Name, Request, Tags, Text
@@ -101,7 +101,7 @@ class _JobRequest(Request):
 class MigrateImage(_JobRequest):
     """`$migrate` on the local platform: an image file becomes one that boots elsewhere."""
 
-    platform: Literal["Local"]
+    platform: Literal[PlatformName.LOCAL]
     source_disk_name: Text
     """Path of the image file, as the connector sees it."""
     target_platform: TargetPlatform
@@ -172,7 +172,7 @@ class MigrateImage(_JobRequest):
 class ExportImage(_JobRequest):
     """`$export` on the local platform: an image file to VHD or VHDX on a share."""
 
-    platform: Literal["Local"]
+    platform: Literal[PlatformName.LOCAL]
     source_disk_name: Text
     """Path of the image file, as the connector sees it."""
     output_storage_location: StorageLocation

@@ -47,7 +47,9 @@ def _start(
             credentials.read(tx, caller.customer, id)
         by = f"{caller.name} ({caller.id})"[:128]
         location, parameters = request.resource_location_id, request.as_json()
-        new = NewJob(caller.customer, location, type, parameters, by, dry_run)
+        new = NewJob(
+            caller.customer, location, type, request.platform, parameters, by, dry_run=dry_run
+        )
         job = jobs.create(tx, new)
         note(tx, caller, f"job.{type}", job.id)
         return Answer(202, views.job(job, []), f"/ips/jobs/{job.id}")
