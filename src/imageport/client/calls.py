@@ -15,15 +15,15 @@ import httpx
 from pydantic import BaseModel
 
 from imageport.model.errors import ImageportError, RemoteError
-from imageport.model.service import CredentialType, JobStatus, JobType, Role
+from imageport.model.service import CredentialType, JobStatus, Role
 from imageport.wire import documents
 from imageport.wire.credentials import AnyCredential, Credential, CredentialList
-from imageport.wire.images import ExportImage, ImageRequest, MigrateImage
+from imageport.wire.images import REQUESTS, ImageRequest
 
 T = TypeVar("T")
 D = TypeVar("D", bound=BaseModel)
 
-_TYPES = {MigrateImage: JobType.MIGRATE, ExportImage: JobType.EXPORT}
+_TYPES = {request: type for type, request in REQUESTS.items()}
 
 
 @dataclass(frozen=True, slots=True)

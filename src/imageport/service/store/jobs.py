@@ -170,6 +170,8 @@ def uses_credential(tx: Tx, customer: str, id: str) -> str | None:
 
 def _credential_ids(value: Any) -> set[str]:
     """Every value of a field that names a credential, by the names that wire fields have."""
+    if isinstance(value, list):
+        return set().union(*map(_credential_ids, value))
     if not isinstance(value, dict):
         return set()
     own = {
