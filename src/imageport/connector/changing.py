@@ -20,12 +20,14 @@ from imageport.jobs.folder import JobFolder
 from imageport.jobs.look import Look, plan_conversion, plan_request
 from imageport.jobs.md5 import require_md5
 from imageport.jobs.proof import PROOFS
+from imageport.jobs.publish import store_at
 from imageport.jobs.run import run_conversion, run_migration
 from imageport.model.conversion import ConversionPlan
 from imageport.model.errors import ImageportError
 from imageport.model.job import ConvertRequest, MigrateRequest
 from imageport.model.target import Provisioning
 from imageport.model.wishes import GuestWishes, Operation
+from imageport.platforms.pvs.publish import NewVdisk, check, set_aside
 from imageport.wire.guest import TARGETS, GuestRequest
 from imageport.wire.images import (
     ConvertToUefi,
@@ -49,6 +51,20 @@ class Change:
     request: MigrateRequest
     ends: Ends
     md5: str | None = None
+    vdisk: tuple[str, NewVdisk] | None = None
+    """The store that the output goes to, and what it is there."""
+
+    def check(self) -> None:
+        """Whether the vDisk can be written. Raises `StoreError`."""
+        if self.vdisk:
+            store, new = self.vdisk
+            check(store_at(store, self.ends), new)
+
+    def tidy(self) -> None:
+        """Set aside what describes the vDisk that was replaced."""
+        if self.vdisk and self.request.overwrite:
+            store, new = self.vdisk
+            set_aside(store_at(store, self.ends), new.name)
 
 
 def prepare(task: Task) -> list[Change]:
@@ -63,13 +79,13 @@ def prepare_and_publish(task: Task) -> list[Change]:
     """To a store."""
     said = task.request(PrepareAndPublishImage)
     change = _change(task, said, said, said.output_address)
-    request = replace(
-        change.request,
-        format=said.output_image_format.disk_format,
-        overwrite=said.overwrite_target_file,
-    )
+    format = said.output_image_format.disk_format
+    request = replace(change.request, format=format, overwrite=said.overwrite_target_file)
     ends = replace(change.ends, output=task.access(said.output_storage_location))
-    return [replace(change, request=request, ends=ends, md5=said.md5_hash)]
+    store = said.output_storage_location.location.rstrip("/")
+    new = NewVdisk(said.output_image_filename, format, overwrite=request.overwrite)
+    vdisk = (store, new)
+    return [replace(change, request=request, ends=ends, md5=said.md5_hash, vdisk=vdisk)]
 
 
 def migrate(task: Task) -> list[Change]:
@@ -126,6 +142,9 @@ def upgrade_pvs(task: Task) -> list[Change]:
 
 def run(changes: list[Change], task: Task, reporter: NewsReporter) -> dict[str, Any]:
     """Do them; of several, one after another, whatever becomes of the others."""
+    if task.order.attempt == 1:
+        for change in changes:
+            change.check()
     if len(changes) == 1:
         return _run(changes[0], reporter, task.id)
     results = []
@@ -145,6 +164,7 @@ def _run(change: Change, reporter: NewsReporter, id: str) -> dict[str, Any]:
         proof = run_migration(change.request, reporter, id, change.ends)
     except NothingToDo as idle:
         return {"nothing_to_do": idle.as_dict()}
+    change.tidy()
     done: dict[str, Any] = PROOFS.dump_python(proof, mode="json")
     return done
 
@@ -180,6 +200,7 @@ def plan(changes: list[Change], reporter: NewsReporter) -> dict[str, Any]:
 
 
 def _plan(change: Change, reporter: NewsReporter) -> dict[str, Any]:
+    change.check()
     look = plan_request(change.request, reporter, change.ends)
     said: dict[str, Any] = _LOOK.dump_python(look, mode="json")
     return said | {"request": _MIGRATION.dump_python(change.request, mode="json")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,8 +13,9 @@ from imageport.disk.ends.open import Access
 from imageport.jobs.copies import CopyRequest, copy_disk, drop_copy
 from imageport.jobs.copy_plan import CopyPlan, plan_copy
 from imageport.jobs.md5 import content_md5
+from imageport.jobs.vdisk import readable_version
 from imageport.model.errors import ImageportError
-from imageport.wire.images import ExportImage, UploadImage
+from imageport.wire.images import ExportImage, ReverseImage, UploadImage
 
 STEPS = ("look", "hash", "copy", "read-back")
 _PLAN = TypeAdapter(CopyPlan)
@@ -31,7 +32,7 @@ class _Copy:
 
 
 def to_share(task: Task) -> _Copy:
-    """An export, or the publishing of a vDisk."""
+    """An export."""
     said = task.request(ExportImage)
     request = CopyRequest(
         task.place(said.source_disk_name),
@@ -44,11 +45,19 @@ def to_share(task: Task) -> _Copy:
 
 
 def from_share(task: Task) -> _Copy:
-    """An upload, or the reversal of a vDisk."""
+    """An upload."""
     said = task.request(UploadImage)
     target = task.place(said.output_disk_name)
     request = CopyRequest(said.input_address, target, overwrite=said.overwrite_target_file)
     return _Copy(request, task.access(said.input_storage_location), task.access(None))
+
+
+def from_store(task: Task) -> _Copy:
+    """The reversal of a vDisk, of which nobody may write to meanwhile."""
+    said = task.request(ReverseImage)
+    copy = from_share(task)
+    source = readable_version(said.vdisk_address, copy.source, ignore_lock=said.ignore_lock)
+    return replace(copy, request=replace(copy.request, source=source))
 
 
 def run(copy: _Copy, task: Task, reporter: NewsReporter) -> dict[str, Any]:

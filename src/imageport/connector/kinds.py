@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from imageport.connector import changing, copying
+from imageport.connector import changing, copying, publishing
 from imageport.connector.reporter import NewsReporter
 from imageport.connector.task import Task
 from imageport.jobs.convert import TITLES as CONVERT_STEPS
@@ -44,9 +44,9 @@ KINDS = {
     JobType.EXPORT: _copy(copying.to_share),
     JobType.UPLOAD: _copy(copying.from_share),
     JobType.PREPARE: _change(changing.prepare),
-    JobType.PUBLISH: _copy(copying.to_share),
+    JobType.PUBLISH: Kind(publishing.STEPS, publishing.run, publishing.plan),
     JobType.PREPARE_AND_PUBLISH: _change(changing.prepare_and_publish),
-    JobType.REVERSE_IMAGE: _copy(copying.from_share),
+    JobType.REVERSE_IMAGE: _copy(copying.from_store),
     JobType.CONVERT_TO_UEFI: Kind(
         tuple(CONVERT_STEPS), changing.run_convert, changing.plan_convert
     ),

@@ -17,7 +17,8 @@ from imageport.jobs.proof import MANIFEST
 from imageport.jobs.work_disk import open_work_disk
 from imageport.model.job import MigrateRequest
 from imageport.model.proof import DiskProof
-from imageport.model.target import DiskFormat, Target
+from imageport.model.target import DiskFormat, Provisioning, Target
+from imageport.platforms.pvs.publish import BLOCK as VDISK_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,14 @@ def _writer(run: JobRun[Any], size: int) -> tuple[DiskWriter, Manifest | None]:
         return child_writer(run), Manifest.load(source_manifest(run.folder))
     format = output_format(request, run.source.format)
     target = run.output.target(resume=format not in STREAMS)
-    return create_disk(target, format, _target_size(request, format, size)), None
+    size = _target_size(request, format, size)
+    return create_disk(target, format, size, block_size=_block_size(request, format)), None
+
+
+def _block_size(request: MigrateRequest, format: DiskFormat) -> int | None:
+    """Provisioning's, of what is to be a vDisk; None for the format's own."""
+    vdisk = request.provisioning is Provisioning.PVS and format is DiskFormat.VHDX
+    return VDISK_BLOCK if vdisk else None
 
 
 def _target_size(request: MigrateRequest, format: DiskFormat, size: int) -> int:

@@ -21,7 +21,7 @@ def check_output(request: JobRequest, source: SourceFacts, ends: Ends, output: O
     """Warnings; or OutputExists, OutputFolder, NoSpace, and what checks of children and vDisks
     raise."""
     if isinstance(request, MigrateRequest) and request.operation is Operation.UPGRADE_PVS:
-        check_vdisk(request, source.format)
+        check_vdisk(request, source.format, ends.source)
     size = source.data
     if request.writes_child:
         size = WORK_SPACE  # no more than has changed

@@ -72,8 +72,16 @@ class UploadImage(LocalRequest, StoredInput):
 
 
 class ReverseImage(UploadImage):
-    """`$reverseImage`: a vDisk of a store to an image file of the platform; of a version, the whole
-    chain."""
+    """`$reverseImage`: a vDisk of a store to an image file of the platform: its newest version, or
+    the one whose file is named, with the whole chain."""
+
+    ignore_lock: bool = False
+    """Also where the vDisk is locked: nobody may be writing to it."""
+
+    @property
+    def vdisk_address(self) -> str:
+        """Of the vDisk, or of the file of a version."""
+        return self.input_storage_location.address(self.input_image_filename)
 
 
 class PrepareImage(LocalRequest, EitherInput, GuestRequest):

@@ -129,9 +129,14 @@ def room(place: SmbLocation, free: int, needed: int, virtual_size: int) -> list[
     fewer than needed."""
     if free < needed:
         raise NoSpace(path=place.parent.name, free=free, needed=needed)
-    if free < ROOM * virtual_size:
-        return [f"{place.parent.name} has {free} bytes free; {ROOM * virtual_size} are advised."]
-    return []
+    return advice(place.parent.name, free, virtual_size)
+
+
+def advice(folder: str, free: int, virtual_size: int) -> list[str]:
+    """A warning where there is less room than is advised."""
+    if free >= ROOM * virtual_size:
+        return []
+    return [f"{folder} has {free} bytes free; {ROOM * virtual_size} are advised."]
 
 
 def zipped(folder: Path) -> bytes:

@@ -112,6 +112,15 @@ def publish(  # noqa: PLR0913  # the last two are options, by keyword only
     return Published(store.folder.address(work.final), content, work.set_aside())
 
 
+def set_aside(store: Store, name: str) -> tuple[str, ...]:
+    """Give what describes the vDisk `name` other names, when its disk was replaced: sizes and
+    versions are no longer so. Returns them."""
+    files = _sidecars(name, store.folder.files())
+    for file in files:
+        store.folder.rename(file, file + REPLACED, replace=True)
+    return tuple(file + REPLACED for file in files)
+
+
 def drop(store: Store, new: NewVdisk, state: Path) -> None:
     """Remove what an unfinished publication has left in the store and in `state`."""
     work = _Work(store, new, state)
@@ -183,10 +192,8 @@ class _Work:
         What describes the one that it replaces goes first: sizes and versions are no longer so,
         and whatever is there afterwards was written for the new one.
         """
-        files = self._folder.files()
-        for file in _sidecars(self._new.name, files):
-            self._folder.rename(file, file + REPLACED, replace=True)
-        self.final = spelt(self.final, files) or self.final
+        set_aside(Store(self._folder), self._new.name)
+        self.final = spelt(self.final, self._folder.files()) or self.final
         self._folder.rename(self.unproven, self.final, replace=self._new.overwrite)
 
     def set_aside(self) -> tuple[str, ...]:

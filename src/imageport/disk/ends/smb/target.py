@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from imageport.disk.base import KIB, ZEROS
 from imageport.disk.ends.errors import DeniedError, EndError, NotFoundError, RefusedError
@@ -19,6 +19,8 @@ from imageport.disk.target import TargetFile
 from imageport.model.credentials import UsernamePassword
 
 SUFFIX = ".partial"
+_WINDOWS_DISKS = frozenset({".vhd", ".vhdx", ".avhd", ".avhdx"})
+"""Windows attaches none of them that is a sparse file, wherever it lies."""
 _SMALLEST_HOLE = 64 * KIB
 _DISCARD_PATIENCE = 5.0
 """Seconds: whoever gives up a copy does not want to wait for a server that is gone."""
@@ -43,7 +45,7 @@ class SmbTarget(TargetFile):
         state: Path,
         resume: bool = False,
         overwrite: bool = False,
-        sparse: bool = True,
+        sparse: bool | None = None,
         require_encryption: bool = True,
         patience: float = PATIENCE,
         cancel: threading.Event | None = None,
@@ -53,10 +55,13 @@ class SmbTarget(TargetFile):
         `state` is the file here in which a format keeps what it needs to be resumed (`record`).
         With `resume`, a partial file that is there is gone on with. With `overwrite`, a file that
         has the name already is replaced at completion, not before. Unless it is `sparse`, zeros
-        take room at the server. `require_encryption` and `patience` are as for `SmbFile`.
+        take room at the server; None is what the file's name suits. `require_encryption` and
+        `patience` are as for `SmbFile`.
         """
         self.location, self.name, self.record = location, location.name, state
-        self._resume, self._overwrite, self._sparse = resume, overwrite, sparse
+        self._resume, self._overwrite = resume, overwrite
+        plain = PurePosixPath(location.path).suffix.lower() in _WINDOWS_DISKS
+        self._sparse = not plain if sparse is None else sparse
         self._path = location.windows_path
         self._partial = self._path + SUFFIX
         self._login = Login(location, credential, require_encryption, min(SILENCE, patience))
