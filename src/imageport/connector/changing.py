@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from imageport.connector.errors import TargetsFailed
 from imageport.connector.reporter import NewsReporter
 from imageport.connector.task import Task
-from imageport.host.home import home
+from imageport.host.home import jobs_folder
 from imageport.host.lock import exclusive
 from imageport.jobs.ends import Ends
 from imageport.jobs.errors import NothingToDo
@@ -183,7 +183,7 @@ def _part(change: Change, reporter: NewsReporter, id: str) -> dict[str, Any]:
 @contextmanager
 def _shared(task: Task, changes: list[Change]) -> Iterator[list[Change]]:
     """What has to be copied of the source is copied once, for all of them."""
-    folder = JobFolder(task.id, home() / "jobs" / task.id)
+    folder = JobFolder(task.id, jobs_folder() / task.id)
     folder.path.mkdir(parents=True, exist_ok=True)
     with exclusive(folder.lock, what=f"the job {task.order.job}"):
         base = folder.base_disk

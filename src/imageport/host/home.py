@@ -24,6 +24,14 @@ def home() -> Path:
     return folder.resolve()
 
 
+def jobs_folder() -> Path:
+    """`jobs/` of the state folder, or `$IMAGEPORT_JOBS`, which several computers may share."""
+    named = os.environ.get("IMAGEPORT_JOBS")
+    folder = Path(named).resolve() if named else home() / "jobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def subfolder(*names: str) -> Path:
     """A folder below the state folder, made when it is missing."""
     folder = home().joinpath(*names)

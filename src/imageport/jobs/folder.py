@@ -2,7 +2,8 @@
 
 request.json    what was asked for
 lock            held while a process works on the job
-state.db        DBOS: which steps have ended, and with what
+begun           what was begun of what, and the name of its workflow
+state.db        DBOS: which steps have ended, and with what (unless in a database of its own)
 keys.json       the job's keys (mode 0600)
 work.qcow2      what the migration writes, over the untouched source
 machine/        sockets and logs of the job's machines
@@ -21,7 +22,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from imageport.host.files import write_whole
-from imageport.host.home import home, subfolder
+from imageport.host.home import jobs_folder
 from imageport.host.lock import is_held
 from imageport.model.job import JobRequest
 
@@ -86,7 +87,7 @@ class JobFolder:
 
     def make(self, request: JobRequest) -> None:
         """Make it, or find it again."""
-        subfolder("jobs", self.id)
+        self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / "request.json", [_REQUEST.dump_json(request)])
 
     @property
@@ -115,9 +116,9 @@ def job_folder(request: JobRequest, id: str | None = None) -> JobFolder:
     goes on with its job.
     """
     id = id or hashlib.sha256(_REQUEST.dump_json(request)).hexdigest()[:12]
-    return JobFolder(id, home() / "jobs" / id)
+    return JobFolder(id, jobs_folder() / id)
 
 
 def all_jobs() -> list[JobFolder]:
     """Every job that has a folder."""
-    return [JobFolder(path.name, path) for path in sorted(subfolder("jobs").iterdir())]
+    return [JobFolder(path.name, path) for path in sorted(jobs_folder().iterdir())]

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from imageport.engine.image.build import engine_image
-from imageport.host.home import subfolder
+from imageport.host.home import jobs_folder
 from imageport.host.lock import exclusive
 from imageport.jobs.blockers import nothing_to_do
 from imageport.jobs.ends import HERE, Ends
@@ -65,7 +65,7 @@ def look_inside(path: Path, reporter: Reporter) -> Look:
 def _checked(request: JobRequest, reporter: Reporter, ends: Ends) -> SourceFacts:
     """What is checked before any work."""
     source = check_source(request, ends.source)
-    with tempfile.TemporaryDirectory(dir=subfolder("jobs")) as scratch:
+    with tempfile.TemporaryDirectory(dir=jobs_folder()) as scratch:
         output = output_at(request.output, ends.output, Path(scratch), overwrite=request.overwrite)
         for warning in check_output(request, source, ends, output):
             reporter.say(f"Warning: {warning}")
@@ -114,7 +114,8 @@ def _asked(  # noqa: PLR0913, PLR0917  # a job that has no folder of its own to 
 ) -> Any:
     """What an engine of its own answers to one command on the source; nothing is left of it."""
     id = f"look-{secrets.token_hex(4)}"
-    folder = JobFolder(id, subfolder("jobs", id))
+    folder = JobFolder(id, jobs_folder() / id)
+    folder.path.mkdir()
     with exclusive(folder.lock, what=request.source):
         try:
             image = engine_image(reporter.say)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandle, WorkflowStatusString
+from dbos import DBOS, SetWorkflowID, WorkflowHandle, WorkflowStatusString
 
 from imageport import __version__
 from imageport.disk.errors import DiskError
@@ -30,6 +30,7 @@ from imageport.jobs.outputs.open import output_at
 from imageport.jobs.preflight import check_output
 from imageport.jobs.report import Reporter
 from imageport.jobs.source import SourceFacts, check_source
+from imageport.jobs.workflow import forget, launched
 from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
 from imageport.model.proof import ConversionProof, Proof
 from imageport.model.target import Target
@@ -37,6 +38,8 @@ from imageport.platforms.local.hardware import hardware_for
 from imageport.platforms.local.platform import LocalPlatform, release
 
 _STOP_SECONDS = 20.0
+_BEGUN = "begun"
+"""The file of the job's folder that says what was begun: a line, and the workflow's id."""
 _AFTER_A_BOOT = (BootFailed, BootTimeout, NotVerified, EngineSilent, EngineLost)
 """Errors that pictures and serial texts of a boot may explain."""
 
@@ -108,8 +111,8 @@ class _Kind(Generic[R, P]):
     def _begin_or_continue(self, given: _Given[R]) -> None:
         """Keep what a killed run of this version left of this source, or check and begin afresh."""
         begun = f"{__version__} {image_key()} {given.source.fingerprint}"
-        mark = given.folder.path / "begun"
-        if mark.exists() and mark.read_text() == begun:
+        mark = given.folder.path / _BEGUN
+        if mark.exists() and mark.read_text().partition("\n")[0] == begun:
             given.reporter.say(f"Going on with the {self.what} that was interrupted.")
             return
         release(given.folder.id)
@@ -117,7 +120,8 @@ class _Kind(Generic[R, P]):
         given.output.remove_unfinished()
         for warning in check_output(given.request, given.source, given.ends, given.output):
             given.reporter.say(f"Warning: {warning}")
-        mark.write_text(begun)
+        # A name of its own: what an earlier workflow has done was of something else.
+        mark.write_text(f"{begun}\n{given.folder.id}.{secrets.token_hex(4)}")
 
     def _prepared(self, given: _Given[R]) -> JobRun[R]:
         image = engine_image(given.reporter.say)
@@ -140,24 +144,18 @@ class _Kind(Generic[R, P]):
         )
 
     def _run(self, run: JobRun[R]) -> P:
-        logging.getLogger("dbos").setLevel(logging.CRITICAL)
-        config: DBOSConfig = {
-            "name": "imageport",
-            "system_database_url": f"sqlite:///{run.folder.state}",
-            "application_version": "imageport",  # what may go on with what is decided above
-            "executor_id": "local",
-            "log_level": "CRITICAL",
-        }
-        DBOS(config=config)
+        id = (run.folder.path / _BEGUN).read_text().partition("\n")[2]
         self.runs[run.folder.id] = run
         try:
-            DBOS.launch()
-            with SetWorkflowID(run.folder.id):
-                handle = DBOS.start_workflow(self.workflow, run.folder.id)
-            return _result(handle, run)
+            with launched(run.folder, id):
+                with SetWorkflowID(id):
+                    handle = DBOS.start_workflow(self.workflow, run.folder.id)
+                try:
+                    return _result(handle, run)
+                finally:
+                    run.cancel.set()
+                    forget(run.folder)
         finally:
-            run.cancel.set()
-            DBOS.destroy(workflow_completion_timeout_sec=0)
             del self.runs[run.folder.id]
 
 
