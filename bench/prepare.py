@@ -23,8 +23,8 @@ from imageport.host.home import subfolder
 from imageport.host.run import run
 from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.folder import JobFolder
-from imageport.jobs.preflight import check_source
 from imageport.jobs.report import Silent
+from imageport.jobs.source import check_source
 from imageport.jobs.wish import wish
 from imageport.jobs.work_disk import make_work_disk, work_disk
 from imageport.model.job import MigrateRequest

@@ -12,7 +12,7 @@ from imageport.cli.views import inspection_view, look_view
 from imageport.cli.windows_view import windows_rows
 from imageport.guest.inspect import inspect
 from imageport.jobs.look import Look
-from imageport.jobs.preflight import SourceFacts
+from imageport.jobs.source import SourceFacts
 from imageport.model.findings import Severity
 from imageport.model.target import DiskFormat
 from imageport.model.windows_facts import CitrixPart

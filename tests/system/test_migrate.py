@@ -11,8 +11,7 @@ from PIL import Image
 
 from imageport.disk.mapped import Stored
 from imageport.disk.open import open_disk
-from imageport.jobs.output import MANIFEST
-from imageport.jobs.proof import read_proof
+from imageport.jobs.proof import MANIFEST, read_proof
 from imageport.model.proof import Verdict
 from imageport.model.target import PROFILES, Controller, DiskFormat, Firmware, Target
 from imageport.platforms.local.hardware import hardware_for

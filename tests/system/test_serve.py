@@ -5,67 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from imageport.jobs.proof import check_proof
 from imageport.model.target import DiskFormat, Firmware
 from lab.guests import LinuxMaster, export, master
-from tests.system.command import (
-    COMMAND,
-    assert_home_is_empty,
-    error_of,
-    imageport,
-    sha256,
-    started,
-)
+from tests.system.command import assert_home_is_empty, error_of, imageport, sha256, started
+from tests.system.serving import Service, job_of, log_in, start_job, wait_for_step
 
 pytestmark = pytest.mark.timeout(2400)
-
-
-class Service:
-    """`imageport serve` with the state folder of this test."""
-
-    def __init__(self, images: Path, log: Path) -> None:
-        self._images, self.log = images, log
-        self.first = self.start()
-
-    def start(self) -> dict[str, Any]:
-        """Start it, again after `kill`; returns what it prints."""
-        words = ["serve", "--port", "0", "--images", str(self._images), "--json"]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [*COMMAND, *words], stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout
-        text = ""
-        for line in self.process.stdout:
-            text += line
-            if line == "}\n":
-                break
-        self.process.stdout.close()
-        said: dict[str, Any] = json.loads(text)
-        self.url = said["url"]
-        return said
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        """As Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
-        try:
-            assert self.process.wait(90) == 0, self.log.read_text()
-        finally:
-            self.kill()
 
 
 @pytest.fixture
@@ -83,44 +34,11 @@ def service(own_home: Path, images: Path, tmp_path: Path) -> Iterator[Service]:
         running.stop()
 
 
-def _log_in(service: Service, folder: Path, secret: str) -> None:
-    file = folder / "secret"
-    file.write_text(secret)
-    first = service.first["administrator"]
-    words = ("--customer", first["customer"], "--client-id", first["client_id"])
-    done = imageport("login", service.url, *words, "--secret-file", file)
-    assert done.returncode == 0, done.stderr
-    file.unlink()
-
-
-def _job(id: str) -> dict[str, Any]:
-    done = imageport("job", "show", id, "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    job: dict[str, Any] = json.loads(done.stdout)
-    return job
-
-
-def _started(*request: str) -> str:
-    done = imageport("job", "start", *request)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
-
-
-def _wait_for_step(id: str, name: str) -> None:
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        job = _job(id)
-        if job["step"] and job["step"]["name"] == name:
-            return
-        assert job["endedAt"] is None, job
-    raise TimeoutError(job)
-
-
 def test_a_migration_survives_kill_9_of_everything(
     service: Service, images: Path, own_home: Path, tmp_path: Path
 ) -> None:
     secret = service.first["administrator"]["secret"]
-    _log_in(service, tmp_path, secret)
+    log_in(service, tmp_path, secret)
     source = images / "master.vhdx"
     export(master(LinuxMaster(Firmware.BIOS)), source, DiskFormat.VHDX)
     before = sha256(source)
@@ -135,12 +53,12 @@ def test_a_migration_survives_kill_9_of_everything(
     assert f"{len(planned['result']['plan'])} changes" in shown.stdout
     assert sorted(path.name for path in images.iterdir()) == [source.name]
 
-    id = _started("migrate", *wish, "tryUntouched=false")
+    id = start_job("migrate", *wish, "tryUntouched=false")
     for step in ("engine", "prepare", "boot"):
-        _wait_for_step(id, step)
+        wait_for_step(id, step)
         service.kill()
         assert service.start()["administrator"] is None
-        _log_in(service, tmp_path, secret)
+        log_in(service, tmp_path, secret)
     with started("job", "wait", id, "--json") as waiting:
         printed, said = waiting.communicate(timeout=1200)
     assert waiting.returncode == 0, printed + said
@@ -164,16 +82,16 @@ def test_a_migration_survives_kill_9_of_everything(
 def test_cancelling_cleans_up(
     service: Service, images: Path, own_home: Path, tmp_path: Path
 ) -> None:
-    _log_in(service, tmp_path, service.first["administrator"]["secret"])
+    log_in(service, tmp_path, service.first["administrator"]["secret"])
     export(master(LinuxMaster(Firmware.BIOS)), images / "master.raw", DiskFormat.RAW)
     wish = ("sourceDiskName=master.raw", "targetPlatform=Gcp", "outputDiskName=out.raw")
-    id = _started("migrate", *wish, "tryUntouched=false")
-    _wait_for_step(id, "boot")
+    id = start_job("migrate", *wish, "tryUntouched=false")
+    wait_for_step(id, "boot")
     assert imageport("job", "cancel", id).returncode == 0
     done = imageport("job", "wait", id)
     assert done.returncode == 1
     assert "cancelled" in done.stderr
-    assert _job(id)["overallStatus"] == "cancelled"
+    assert job_of(id)["overallStatus"] == "cancelled"
     assert [path.name for path in images.iterdir()] == ["master.raw"]
     assert_home_is_empty(own_home)
 
@@ -184,7 +102,7 @@ def test_errors_that_people_make(service: Service, images: Path, tmp_path: Path)
     secret.write_text("wrong")
     words = ("--customer", "local", "--client-id", "nobody", "--secret-file", secret, "--json")
     assert error_of(imageport("login", service.url, *words))["code"] == "auth.secret"
-    _log_in(service, tmp_path, service.first["administrator"]["secret"])
+    log_in(service, tmp_path, service.first["administrator"]["secret"])
     typo = imageport("job", "start", "migrate", "sourceDisk=a", "--json")
     assert re.search("did you mean sourceDiskName", error_of(typo)["sentence"])
     wish = ("sourceDiskName=/etc/passwd", "targetPlatform=Gcp", "outputDiskName=out.raw")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from imageport.cli.edge import edge
+from imageport.cli.ends import SourceCredentials, absolute, access
 from imageport.cli.screen import print_facts, print_json, reporter
-from imageport.disk.ends.open import Access, is_local
 from imageport.jobs.copies import Copied, CopyRequest, copy_disk, drop_copy
 from imageport.jobs.errors import CopyStopped
 from imageport.model.target import DiskFormat
@@ -22,9 +22,7 @@ def copy(  # noqa: PLR0913, PLR0917  # one parameter for each option of the comm
         DiskFormat | None,
         typer.Option("--format", help="What to write, where the name does not say it."),
     ] = None,
-    source_credentials: Annotated[
-        Path | None, typer.Option(help="JSON file (mode 0600) with the source's account.")
-    ] = None,
+    source_credentials: SourceCredentials = None,
     target_credentials: Annotated[
         Path | None, typer.Option(help="JSON file (mode 0600) with the target's account.")
     ] = None,
@@ -75,16 +73,16 @@ def copy(  # noqa: PLR0913, PLR0917  # one parameter for each option of the comm
     """
     with edge(as_json=as_json):
         request = CopyRequest(
-            _absolute(source),
-            _absolute(target),
+            absolute(source),
+            absolute(target),
             form,
             str(base.resolve()) if base else None,
             overwrite,
             dict(_option(each) for each in option or ()),
         )
         accesses = (
-            _access(source_credentials, source_ca, source_endpoint),
-            _access(target_credentials, target_ca, target_endpoint),
+            access(source_credentials, source_ca, source_endpoint),
+            access(target_credentials, target_ca, target_endpoint),
         )
         if drop:
             drop_copy(request, *accesses)
@@ -99,23 +97,11 @@ def copy(  # noqa: PLR0913, PLR0917  # one parameter for each option of the comm
         _print_copied(request.source, done, as_json=as_json)
 
 
-def _absolute(address: str) -> str:
-    return str(Path(address).resolve()) if is_local(address) else address
-
-
 def _option(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text} is not NAME=VALUE")
     return name, value
-
-
-def _access(credentials: Path | None, ca: Path | None, endpoint: str | None) -> Access:
-    if credentials is None:
-        return Access(None, ca, endpoint)
-    from imageport.cli.credential_files import read_credentials  # noqa: PLC0415  # imports pydantic
-
-    return Access(read_credentials(credentials), ca, endpoint)
 
 
 def _print_copied(source: str, done: Copied, *, as_json: bool) -> None:

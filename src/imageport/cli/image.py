@@ -17,6 +17,7 @@ from imageport.disk.base import MIB, data_bytes
 from imageport.disk.convert import convert as convert_file
 from imageport.disk.convert import format_of
 from imageport.disk.difference import Difference, differences, first_byte
+from imageport.disk.ends.open import Access
 from imageport.disk.manifest import Manifest, is_manifest
 from imageport.disk.mapped import MappedReader
 from imageport.disk.open import open_disk
@@ -119,6 +120,9 @@ def hash_(
     manifest: Annotated[
         Path | None, typer.Option(help="Also write the hash of every block to this file.")
     ] = None,
+    md5: Annotated[
+        bool, typer.Option("--md5", help="Also the MD5 of all its bytes, as Citrix has it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Hash an image's content: the same in any format, however sparse its file is.
@@ -130,18 +134,27 @@ def hash_(
             found = tree_hash(reader, progress)
         if manifest is not None:
             found.save(manifest)
+        md5_said = _md5(file) if md5 else {}
         if as_json:
-            print_json(
-                {
-                    "file": str(file),
-                    "root": found.root.hex(),
-                    "virtual_size": found.size,
-                    "block_size": found.block_size,
-                    "manifest": str(manifest) if manifest else None,
-                }
-            )
-        else:
-            OUT.print(f"{found.root.hex()}  {file}", soft_wrap=True, highlight=False)
+            said = {
+                "file": str(file),
+                "root": found.root.hex(),
+                "virtual_size": found.size,
+                "block_size": found.block_size,
+                "manifest": str(manifest) if manifest else None,
+            }
+            print_json(said | md5_said)
+            return
+        OUT.print(f"{found.root.hex()}  {file}", soft_wrap=True, highlight=False)
+        for name, value in md5_said.items():
+            OUT.print(f"{name} {value}", highlight=False)
+
+
+def _md5(file: Path) -> dict[str, str]:
+    from imageport.jobs.md5 import content_md5  # noqa: PLC0415  # nothing else here needs jobs
+
+    with reporter() as steps:
+        return {"md5": content_md5(str(file), Access(), steps)}
 
 
 @app.command()

@@ -58,7 +58,9 @@ def start(
     type: Annotated[JobType, typer.Argument(help="What to do.")],
     request: Annotated[
         list[str],
-        typer.Argument(help="The request: FIELD=VALUE, or a JSON file, or - for standard input."),
+        typer.Argument(
+            help="The request: FIELD=VALUE, FIELD.FIELD=VALUE, a JSON file, or - (standard input)."
+        ),
     ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, change nothing, and say it.")
@@ -75,7 +77,11 @@ def start(
     imageport job start migrate sourceDiskName=master.vmdk targetPlatform=Gcp
     outputDiskName=master.raw --wait
 
-    imageport job start export export.json --dry-run --wait
+    imageport job start export sourceDiskName=master.vmdk outputImageFilename=win
+    outputStorageLocation.location=smb://files/images/
+    outputStorageLocation.credentialId=share --wait
+
+    imageport job start prepareAndPublish request.json --dry-run --wait
     """
     with service(as_json=as_json) as client:
         said = {"platform": "Local", **_said(request)}
@@ -146,7 +152,7 @@ def _said(words: list[str]) -> dict[str, Any]:
     for word in words:
         name, equals, value = word.partition("=")
         if equals:
-            said[name] = value
+            _put(said, name.split("."), value)
             continue
         try:
             text = sys.stdin.read() if word == "-" else Path(word).read_text(encoding="utf-8")
@@ -159,6 +165,16 @@ def _said(words: list[str]) -> dict[str, Any]:
             raise RequestInvalid(detail=f"{word} is no JSON object")
         said |= found
     return said
+
+
+def _put(said: dict[str, Any], names: list[str], value: str) -> None:
+    """`outputStorageLocation.location=smb://...` is a field of a field."""
+    *outer, last = names
+    for name in outer:
+        said = said.setdefault(name, {})
+        if not isinstance(said, dict):
+            raise RequestInvalid(detail=f"{name} is a value, and has no fields")
+    said[last] = value
 
 
 def _validated(type: JobType, said: dict[str, Any]) -> ImageRequest:

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from imageport.cli.edge import edge
+from imageport.cli.ends import OutputCredentials, Overwrite, SourceCredentials, absolute, ends
 from imageport.cli.guest_options import HELP as GUEST_HELP
 from imageport.cli.guest_options import wishes
 from imageport.cli.work import run_or_plan
 from imageport.model.job import MigrateRequest
-from imageport.model.target import Firmware, Provisioning, Target
+from imageport.model.target import DiskFormat, Firmware, Provisioning, Target
 
 HELP = """Move an image file to another platform, and prove that it boots there.
 
@@ -25,6 +26,9 @@ Examples:
   imageport migrate master.vhdx --to ahv --drivers ./virtio-win --output master.qcow2
 
   imageport migrate master.vmdk --to azure --output master.vhd --dry-run
+
+  imageport migrate smb://files/images/master.vhdx --source-credentials share.json --to pvs
+  --output smb://pvs/store/win.vhdx --output-credentials store.json
 """
 
 
@@ -34,9 +38,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the command
-    source: Annotated[Path, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2.")],
+    source: Annotated[
+        str, typer.Argument(help="Disk image: raw, VHD, VHDX, VMDK or qcow2; a path or an address.")
+    ],
     to: Annotated[Target, typer.Option("--to", help="Where it is to boot.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The file to write; a path, or smb://...")
+    ],
+    form: Annotated[
+        DiskFormat | None,
+        typer.Option("--format", help="What to write, if not what the target takes."),
+    ] = None,
+    source_credentials: SourceCredentials = None,
+    output_credentials: OutputCredentials = None,
+    overwrite: Overwrite = False,
     provisioning: Annotated[
         Provisioning, typer.Option(help="How machines will be made from it.")
     ] = Provisioning.MCS,
@@ -76,9 +91,9 @@ def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the c
     """See HELP."""
     with edge(as_json=as_json):
         request = MigrateRequest(
-            source=str(source.resolve()),
+            source=absolute(source),
             target=to,
-            output=str(output.resolve()),
+            output=absolute(output),
             provisioning=provisioning,
             firmware=firmware,
             drivers=str(drivers.resolve()) if drivers else None,
@@ -86,5 +101,8 @@ def migrate(  # noqa: PLR0913, PLR0917  # one parameter for each option of the c
             wishes=wishes(guest or ()),
             try_untouched=untouched,
             boot_seconds=boot_timeout,
+            format=form,
+            overwrite=overwrite,
         )
-        run_or_plan(request, dry_run=dry_run, as_json=as_json)
+        reached = ends(source_credentials, output_credentials)
+        run_or_plan(request, reached, dry_run=dry_run, as_json=as_json)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imageport.cli.edge import edge
+from imageport.cli.ends import Overwrite, ShareCredentials, absolute, ends
 from imageport.cli.screen import OUT, print_json
 from imageport.cli.work import run_or_plan
 from imageport.jobs.errors import NothingToDo
@@ -35,7 +36,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def upgrade_pvs(  # noqa: PLR0913, PLR0917  # one parameter for each option of the command
-    vdisk: Annotated[Path, typer.Argument(help="The vDisk: a VHD or VHDX, or a version of one.")],
+    vdisk: Annotated[
+        str, typer.Argument(help="The vDisk: a VHD or VHDX, or a version; a path, or smb://...")
+    ],
     components: Annotated[
         Path,
         typer.Option(
@@ -46,8 +49,11 @@ def upgrade_pvs(  # noqa: PLR0913, PLR0917  # one parameter for each option of t
     ],
     pvs_version: Annotated[str, typer.Option(help="A release (2402), or a version (7.41.100).")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The child to write: .avhdx or .avhd.")
+        str,
+        typer.Option("--output", "-o", help="The child to write beside it: .avhdx or .avhd."),
     ],
+    credentials: ShareCredentials = None,
+    overwrite: Overwrite = False,
     on: Annotated[
         Target, typer.Option("--on", help="What its target devices run on.")
     ] = Target.VSPHERE,
@@ -71,9 +77,9 @@ def upgrade_pvs(  # noqa: PLR0913, PLR0917  # one parameter for each option of t
     """See HELP."""
     with edge(as_json=as_json):
         request = MigrateRequest(
-            source=str(vdisk.resolve()),
+            source=absolute(vdisk),
             target=on,
-            output=str(output.resolve()),
+            output=absolute(output),
             provisioning=Provisioning.PVS,
             firmware=firmware,
             components=str(components.resolve()),
@@ -82,9 +88,11 @@ def upgrade_pvs(  # noqa: PLR0913, PLR0917  # one parameter for each option of t
             boot_seconds=boot_timeout,
             operation=Operation.UPGRADE_PVS,
             ignore_lock=ignore_lock,
+            overwrite=overwrite,
         )
+        reached = ends(credentials, credentials)
         try:
-            run_or_plan(request, dry_run=dry_run, as_json=as_json)
+            run_or_plan(request, reached, dry_run=dry_run, as_json=as_json)
         except NothingToDo as idle:
             if as_json:
                 print_json({"nothing_to_do": idle.as_dict()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.filesize import decimal
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from imageport.cli.windows_view import windows_rows
 from imageport.jobs.look import Look
-from imageport.jobs.preflight import proof_folder
+from imageport.jobs.proof import proof_place
 from imageport.model.conversion import ConversionPlan
 from imageport.model.findings import Finding, Severity
 from imageport.model.guest import Change, Inspection
@@ -43,7 +42,7 @@ def proof_view(proof: Proof) -> RenderableType:
         f"applying, {good} of {len(proof.checks_after_boot)} checks right after the boot",
     )
     facts.add_row("Took", ", ".join(f"{name} {took:.0f} s" for name, took in proof.seconds.items()))
-    facts.add_row("Proof", str(proof_folder(Path(proof.output.path))))
+    facts.add_row("Proof", proof_place(proof.output.path))
     done = "Upgraded" if proof.request.operation is Operation.UPGRADE_PVS else "Migrated"
     return Group(Text(f"{done}, booted and verified", style="bold green"), facts)
 
@@ -60,7 +59,7 @@ def conversion_view(proof: ConversionProof) -> RenderableType:
     good = sum(check.passed for check in done.checks)
     facts.add_row("Changes", f"{len(done.changes)} made, {good} of {len(done.checks)} checks good")
     facts.add_row("Took", ", ".join(f"{name} {took:.0f} s" for name, took in proof.seconds.items()))
-    facts.add_row("Proof", str(proof_folder(Path(proof.output.path))))
+    facts.add_row("Proof", proof_place(proof.output.path))
     return Group(Text("Converted and verified", style="bold green"), facts)
 
 

@@ -15,15 +15,15 @@ import httpx
 from pydantic import BaseModel
 
 from imageport.model.errors import ImageportError, RemoteError
-from imageport.model.service import CredentialType, JobStatus, JobType, Role
+from imageport.model.service import CredentialType, JobStatus, Role
 from imageport.wire import documents
 from imageport.wire.credentials import AnyCredential, Credential, CredentialList
-from imageport.wire.images import ExportImage, ImageRequest, MigrateImage
+from imageport.wire.images import REQUESTS, ImageRequest
 
 T = TypeVar("T")
 D = TypeVar("D", bound=BaseModel)
 
-_TYPES = {MigrateImage: JobType.MIGRATE, ExportImage: JobType.EXPORT}
+_TYPES = {request: type for type, request in REQUESTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +119,20 @@ def locations() -> Call[documents.LocationList]:
     return Call("GET", "/ips/resourceLocations", _reader(documents.LocationList))
 
 
-def add_location(name: str) -> Call[documents.ResourceLocation]:
+def location(id: str) -> Call[documents.ResourceLocation]:
+    """One."""
+    return Call("GET", f"/ips/resourceLocations/{id}", _reader(documents.ResourceLocation))
+
+
+def add_location(new: documents.NewLocation) -> Call[documents.ResourceLocation]:
     """Make one."""
-    body = documents.NewLocation(name=name).as_json()
-    return _post("/ips/resourceLocations", documents.ResourceLocation, body)
+    return _post("/ips/resourceLocations", documents.ResourceLocation, new.as_json())
+
+
+def change_location(id: str, new: documents.NewLocation) -> Call[documents.ResourceLocation]:
+    """Give one this name and these limits."""
+    path = f"/ips/resourceLocations/{id}"
+    return Call("PUT", path, _reader(documents.ResourceLocation), new.as_json())
 
 
 def remove_location(id: str) -> Call[None]:

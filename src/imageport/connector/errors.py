@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from imageport.model.errors import ImageportError
 
@@ -54,6 +54,22 @@ class CredentialMissing(ImageportError):
     code: ClassVar[str] = "connector.credential-missing"
     sentence: ClassVar[str] = "The credential {id} was not handed out with the job."
     remedy: ClassVar[str] = "Check that it still exists (`imageport credential list`); start again."
+
+
+class TargetsFailed(ImageportError):
+    """Some targets of a job failed; `results` says what became of each."""
+
+    code: ClassVar[str] = "job.targets-failed"
+    sentence: ClassVar[str] = "{failed} of {count} targets failed: {targets}."
+    remedy: ClassVar[str] = (
+        "`result` of the job says why; the others are complete: start again with those that "
+        "failed alone."
+    )
+
+    def __init__(self, results: list[dict[str, Any]]) -> None:
+        failed = [each["target"] for each in results if each["status"] == "error"]
+        super().__init__(failed=len(failed), count=len(results), targets=", ".join(failed))
+        self.results = results
 
 
 class JobTimeout(ImageportError):

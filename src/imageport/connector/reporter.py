@@ -19,7 +19,12 @@ class NewsReporter:
     def __init__(self, steps: Sequence[str], tell: Callable[[News], None]) -> None:
         self._steps, self._tell = steps, tell
         self._name, self._title = "", ""
+        self._part, self._parts = 0, 1
         self._told = 0.0
+
+    def part(self, number: int, of: int) -> None:
+        """The steps begin again for the next of several parts; the first is 0."""
+        self._part, self._parts = number, of
 
     def step_started(self, name: str, title: str) -> None:
         """See `Reporter`."""
@@ -63,4 +68,5 @@ class NewsReporter:
     def _percent(self, share: float) -> float:
         if self._name not in self._steps:
             return 0.0
-        return 100.0 * (self._steps.index(self._name) + share) / len(self._steps)
+        done = (self._steps.index(self._name) + share) / len(self._steps)
+        return 100.0 * (self._part + done) / self._parts

@@ -10,9 +10,11 @@ import traceback
 from pathlib import Path
 from typing import TextIO
 
+from imageport.connector.errors import TargetsFailed
 from imageport.connector.folders import Folders
 from imageport.connector.reporter import NewsReporter
 from imageport.connector.talk import Ended, News, Order
+from imageport.connector.task import Task
 from imageport.jobs.errors import CopyStopped, Interrupted
 from imageport.model.errors import ImageportError
 from imageport.model.service import JobStatus, Level
@@ -65,7 +67,7 @@ def _watch(connector: int) -> None:
 
 
 def _do(order: Order, voice: _Voice) -> Ended:
-    from imageport.connector.kinds import KINDS, Task  # noqa: PLC0415  # takes a second to import
+    from imageport.connector.kinds import KINDS  # noqa: PLC0415  # takes a second to import
 
     kind = KINDS[order.type]
     reporter = NewsReporter(("look",) if order.dry_run else kind.steps, voice)
@@ -73,6 +75,9 @@ def _do(order: Order, voice: _Voice) -> Ended:
         task = Task(order, Folders(tuple(map(Path, order.folders))))
         work = kind.plan if order.dry_run else kind.run
         return Ended(status=JobStatus.COMPLETE, result=work(task, reporter))
+    except TargetsFailed as error:
+        result = {"targets": error.results}
+        return Ended(status=JobStatus.ERROR, result=result, error=error.as_dict())
     except (KeyboardInterrupt, Interrupted, CopyStopped):
         return Ended(status=JobStatus.CANCELLED)
     except ImageportError as error:

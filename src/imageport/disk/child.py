@@ -14,7 +14,7 @@ from imageport.disk.mapped import MappedReader
 from imageport.disk.open import open_disk
 from imageport.disk.parent import Parent
 from imageport.disk.qcow2.child import OverlayStore
-from imageport.disk.target import LocalTarget
+from imageport.disk.target import LocalTarget, TargetFile
 from imageport.disk.vhd.child import VhdChildStore
 from imageport.disk.vhdx.child import VhdxChildStore
 from imageport.model.target import DiskFormat
@@ -85,7 +85,7 @@ class ChildWriter:
             raise UnsupportedError(file=self.name, feature=feature)
 
 
-_STORES: dict[DiskFormat, Callable[[LocalTarget, Parent], ChildStore]] = {
+_STORES: dict[DiskFormat, Callable[[TargetFile, Parent], ChildStore]] = {
     DiskFormat.VHD: VhdChildStore,
     DiskFormat.VHDX: VhdxChildStore,
     DiskFormat.QCOW2: OverlayStore,
@@ -119,14 +119,28 @@ def create_child(
     `allow_backing` is for the parent's own parents, see `open_disk`. Raises `DiskError`.
     """
     reader = open_disk(parent, allow_backing=allow_backing)
+    relative = os.path.relpath(parent.absolute(), path.absolute().parent)
+    return create_child_of(reader, LocalTarget(path), format, relative, windows_path=windows_path)
+
+
+def create_child_of(
+    parent: MappedReader,
+    target: TargetFile,
+    format: DiskFormat,
+    relative: str,
+    *,
+    windows_path: str = "",
+) -> DiskWriter:
+    """The same with an open parent, which belongs to the child then, wherever both lie.
+
+    `relative` is the parent's path from the child's folder, as POSIX writes it.
+    """
     try:
-        if format not in _STORES or reader.format not in _OWN_KIND.get(format, (reader.format,)):
-            feature = f"a {format} child of a {reader.format} disk"
-            raise UnsupportedError(file=str(path), feature=feature)
-        relative = os.path.relpath(parent.absolute(), path.absolute().parent)
-        modified = int(parent.stat().st_mtime)
-        link = Parent(reader, relative, windows_path, modified)
-        return ChildWriter(_STORES[format](LocalTarget(path), link), reader)
+        if format not in _STORES or parent.format not in _OWN_KIND.get(format, (parent.format,)):
+            feature = f"a {format} child of a {parent.format} disk"
+            raise UnsupportedError(file=target.name, feature=feature)
+        link = Parent(parent, relative, windows_path, parent.file.modified)
+        return ChildWriter(_STORES[format](target, link), parent)
     except BaseException:
-        reader.close()
+        parent.close()
         raise

@@ -40,6 +40,8 @@ class ImageFile(ABC):
     """Changes when the content may have changed."""
     identity: Hashable
     """The same for the same file, whatever it is called."""
+    modified = 0
+    """When it was last written to, in seconds of Unix time; 0 when nobody says."""
     is_block_device = False
     workers = 1
     """Threads that reading is fastest with; 1 for no wish."""
@@ -138,6 +140,7 @@ class LocalFile(ImageFile):
         elif not self.is_block_device:
             self.close()
             raise NotADiskError(file=self.name, detail="it is neither a file nor a block device")
+        self.modified = int(state.st_mtime)
         self.fingerprint = f"{path.absolute()}:{self.size}:{state.st_mtime_ns}"
         self.identity = (state.st_rdev, 0) if self.is_block_device else (state.st_dev, state.st_ino)
 

@@ -5,16 +5,19 @@ Only blocks that differ are written; the parent is read and never written to.
 
 from __future__ import annotations
 
-import secrets
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from imageport.disk.base import DiskWriter
-from imageport.disk.child import child_format, create_child
+from imageport.disk.child import child_format, create_child_of
+from imageport.disk.ends.open import Access, open_source
 from imageport.disk.manifest import Manifest
 from imageport.disk.mapped import MappedReader
-from imageport.disk.treehash import Progress, tree_hash
-from imageport.jobs.errors import ChildFolder, ChildName, SourceChanged
+from imageport.disk.treehash import tree_hash
+from imageport.jobs.errors import ChildName, SourceChanged
 from imageport.jobs.folder import JobFolder
+from imageport.jobs.migration import JobRun
+from imageport.jobs.outputs.base import Output
 from imageport.model.job import JobRequest, MigrateRequest
 from imageport.model.target import PROFILES, DiskFormat
 
@@ -22,27 +25,23 @@ from imageport.model.target import PROFILES, DiskFormat
 def output_format(request: JobRequest, source: DiskFormat) -> DiskFormat:
     """What is written: the target's format, or that of the source's children."""
     if isinstance(request, MigrateRequest) and not request.writes_child:
-        return PROFILES[request.target].format
+        return request.format or PROFILES[request.target].format
     return child_format(source)
 
 
-def check_child(request: JobRequest, source: DiskFormat) -> None:
+def check_child(request: JobRequest, source: DiskFormat, access: Access, output: Output) -> None:
     """Whether the output can be a child of the source: one is begun, of which nothing stays.
 
     Raises ChildFolder, ChildName, and DiskError for a source that has no children.
     """
-    parent, output = Path(request.source), Path(request.output)
-    if output.parent != parent.parent:
-        raise ChildFolder(path=str(output), folder=str(parent.parent))
+    name = output.check_beside(request.source)
     wanted = child_format(source)
     # Citrix Provisioning and Hyper-V call children of a .vhdx .avhdx.
     suffixes = [f".{wanted}", *([] if wanted is DiskFormat.QCOW2 else [f".a{wanted}"])]
-    if output.suffix.lower() not in suffixes:
+    if PurePosixPath(output.address).suffix.lower() not in suffixes:
         said = " or ".join(suffixes)
-        raise ChildName(path=str(output), format=wanted, parent=source, suffix=said)
-    # Its own name: the same job may be at work on the output in another process.
-    trial = output.with_name(f"{output.stem}.trial-{secrets.token_hex(4)}{output.suffix}")
-    create_child(trial, parent, wanted).abort()
+        raise ChildName(path=output.address, format=wanted, parent=source, suffix=said)
+    create_child_of(_parent(request.source, access), output.trial(), wanted, name).abort()
 
 
 def source_manifest(folder: JobFolder) -> Path:
@@ -50,14 +49,24 @@ def source_manifest(folder: JobFolder) -> Path:
     return folder.path / "source.manifest"
 
 
-def child_writer(folder: JobFolder, source: DiskFormat, path: Path) -> DiskWriter:
-    """Create `path` as a child of the job's source. Raises DiskError."""
-    return create_child(path, Path(folder.request.source), child_format(source))
+def child_writer(run: JobRun[Any]) -> DiskWriter:
+    """Create the output as a child of the job's source. Raises DiskError."""
+    source = run.request.source
+    name = run.output.check_beside(source)
+    target = run.output.target(resume=False)
+    wanted = child_format(run.source.format)
+    return create_child_of(_parent(source, run.ends.source), target, wanted, name)
 
 
-def check_parent(child: MappedReader, folder: JobFolder, progress: Progress) -> None:
+def _parent(source: str, access: Access) -> MappedReader:
+    reader = open_source(source, access)
+    assert isinstance(reader, MappedReader)  # noqa: S101  # files are; a child lies beside one
+    return reader
+
+
+def check_parent(child: MappedReader, run: JobRun[Any]) -> None:
     """Read a finished child's parent again. Raises SourceChanged unless it is as it was."""
     parent = child.parent
-    before = Manifest.load(source_manifest(folder))
-    if parent is None or tree_hash(parent, progress).root != before.root:
-        raise SourceChanged(path=folder.request.source)
+    before = Manifest.load(source_manifest(run.folder))
+    if parent is None or tree_hash(parent, run.report_bytes).root != before.root:
+        raise SourceChanged(path=run.request.source)

@@ -13,13 +13,12 @@ in, one for UEFI out, as a child of it.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from dbos import DBOS
 from pydantic import TypeAdapter
 
 from imageport import __version__
-from imageport.disk.open import open_disk
+from imageport.disk.ends.open import open_source
 from imageport.disk.treehash import tree_hash
 from imageport.guest.errors import ConversionBlockedError
 from imageport.jobs.child import source_manifest
@@ -27,7 +26,6 @@ from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.migration import CONVERSIONS
 from imageport.jobs.migration import Conversion as Run
 from imageport.jobs.output import read_back, write_output
-from imageport.jobs.proof import prove
 from imageport.jobs.wish import conversion_wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
 from imageport.model.conversion import Conversion, ConversionPlan
@@ -55,10 +53,8 @@ def convert(job: str) -> ConversionProof:
     run = CONVERSIONS[job]
     steps = _Steps(run)
     root, done = run.with_engine(steps.work_on_image)
-    written = run.step(
-        "write", lambda: write_output(run.folder, run.source, run.report_bytes, run.cancel)
-    )
-    output = run.step("read-back", lambda: read_back(run.folder, written, run.report_bytes))
+    written = run.step("write", lambda: write_output(run))
+    output = run.step("read-back", lambda: read_back(run, written))
     return run.step("prove", lambda: steps.prove(output, root, done), reads_source=False)
 
 
@@ -90,7 +86,7 @@ class _Steps:
     def _start_engine(self, work: EngineWork) -> None:
         run = self._run
         run.platform.release(run.folder.id)
-        base = base_of(run.folder, Path(run.request.source), run.report_bytes)
+        base = base_of(run.folder, run.request.source, run.ends, run.report_bytes)
         make_work_disk(run.folder, base)
         work.start()
 
@@ -103,7 +99,7 @@ class _Steps:
                 self._run.reporter.say(f"Warning: {found.sentence} {found.remedy}")
 
     def _hash(self) -> str:
-        with open_disk(Path(self._run.request.source)) as reader:
+        with open_source(self._run.request.source, self._run.ends.source) as reader:
             manifest = tree_hash(reader, self._run.report_bytes)
         manifest.save(source_manifest(self._run.folder))
         return manifest.root.hex()
@@ -131,4 +127,4 @@ class _Steps:
             conversion=done,
             seconds=dict(run.seconds),
         )
-        return prove(proof, run.folder)
+        return run.output.prove(proof, run.folder.evidence)

@@ -121,7 +121,7 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
     holds what the source does is the result: somebody may have ended this very copy, and not come
     to say so.
     """
-    folder = _folder(request, id)
+    folder = copy_folder(request, id)
     with exclusive(folder.lock, what=f"the copy to {request.target}"):
         try:
             made, content = _copy(request, folder, source, target, reporter, cancel)
@@ -145,7 +145,7 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
 
 def drop_copy(request: CopyRequest, source: Access, target: Access, id: str | None = None) -> None:
     """Remove what an unfinished copy has left at the target and here. Raises `DiskError`."""
-    folder = _folder(request, id)
+    folder = copy_folder(request, id)
     with exclusive(folder.lock, what=f"the copy to {request.target}"):
         if folder.begun:
             with open_source(request.source, source) as reader:
@@ -171,7 +171,8 @@ def forget_copy(id: str) -> bool:
     return True
 
 
-def _folder(request: CopyRequest, id: str | None) -> CopyFolder:
+def copy_folder(request: CopyRequest, id: str | None) -> CopyFolder:
+    """The folder of a copy: made, or found again from an earlier, killed one."""
     path = subfolder("copies", id or request.id)
     # The address of a web server may be signed: nobody else reads it.
     write_whole(path / "request.json", [json.dumps(asdict(request)).encode()])

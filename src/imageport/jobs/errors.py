@@ -128,6 +128,14 @@ class OutputDiffers(ImageportError):
     remedy = "Check the storage below it, and do not use the output."
 
 
+class Md5Differs(ImageportError):
+    """The source is not the image that was meant."""
+
+    code = "job.md5-differs"
+    sentence = "The content of {path} has the MD5 {found}, not {wanted}."
+    remedy = "Name the image that was exported with that hash, or export and upload it again."
+
+
 class EngineLost(ImageportError):
     """The engine's machine went away in the middle of its work."""
 

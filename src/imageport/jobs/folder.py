@@ -21,7 +21,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from imageport.host.files import write_whole
-from imageport.host.home import subfolder
+from imageport.host.home import home, subfolder
 from imageport.host.lock import is_held
 from imageport.model.job import JobRequest
 
@@ -84,6 +84,11 @@ class JobFolder:
         """When the job was asked for."""
         return datetime.fromtimestamp((self.path / "request.json").stat().st_mtime, UTC)
 
+    def make(self, request: JobRequest) -> None:
+        """Make it, or find it again."""
+        subfolder("jobs", self.id)
+        write_whole(self.path / "request.json", [_REQUEST.dump_json(request)])
+
     @property
     def in_use(self) -> bool:
         """Whether a process works on the job now."""
@@ -104,16 +109,13 @@ class JobFolder:
 
 
 def job_folder(request: JobRequest, id: str | None = None) -> JobFolder:
-    """The folder of the job that `request` is: made, or found again from an earlier, killed run.
+    """The folder of the job that `request` is, which may be there from an earlier, killed run.
 
     Without an `id` of its own, the same request has the same one, so that running a command again
     goes on with its job.
     """
-    text = _REQUEST.dump_json(request)
-    id = id or hashlib.sha256(text).hexdigest()[:12]
-    path = subfolder("jobs", id)
-    write_whole(path / "request.json", [text])
-    return JobFolder(id, path)
+    id = id or hashlib.sha256(_REQUEST.dump_json(request)).hexdigest()[:12]
+    return JobFolder(id, home() / "jobs" / id)
 
 
 def all_jobs() -> list[JobFolder]:

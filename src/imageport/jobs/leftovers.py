@@ -6,10 +6,9 @@ from pathlib import Path
 
 from imageport.disk.ends.open import is_local
 from imageport.disk.target import LocalTarget
-from imageport.host.home import home
 from imageport.jobs.copies import CopyFolder, unfinished_copies
 from imageport.jobs.folder import JobFolder, all_jobs
-from imageport.jobs.output import remove_unfinished, unfinished
+from imageport.jobs.outputs.local import LocalOutput
 from imageport.platforms.base import Leftover
 from imageport.platforms.local import platform
 
@@ -25,7 +24,7 @@ def find_leftovers() -> list[Leftover]:
         size = sum(path.stat().st_blocks * 512 for path in folder.path.rglob("*"))
         found.append(Leftover(folder.id, "files", str(folder.path), size))
         output = _output(folder)
-        partial = unfinished(output) if output else []
+        partial = output.unfinished() if output else []
         found += [Leftover(folder.id, "partial-output", str(path)) for path in partial]
     found += [Leftover(each.path.name, COPY, each.target) for each in _copies()]
     return found
@@ -52,22 +51,20 @@ def remove_leftovers() -> list[Leftover]:
 
 
 def remove_job(id: str, *, output: bool) -> bool:
-    """Remove what is left of one job, by its folder's id, and of its output when that is this
-    computer's alone; False while a process works on it."""
-    folder = JobFolder(id, home() / "jobs" / id)
-    if not folder.path.exists():
-        return True
-    if folder.in_use:
-        return False
-    platform.release(id)
-    _remove_files(folder, output=output)
+    """Remove what is left of one job, by its folder's id, with its parts, and of its output when
+    that is this computer's alone; False while a process works on it."""
+    for folder in (each for each in all_jobs() if each.id.partition("-")[0] == id):
+        if folder.in_use:
+            return False
+        platform.release(folder.id)
+        _remove_files(folder, output=output)
     return True
 
 
 def _remove_files(folder: JobFolder, *, output: bool = True) -> None:
     place = _output(folder) if output else None
     if place:
-        remove_unfinished(place)
+        place.remove_unfinished()
     folder.remove()
 
 
@@ -75,8 +72,15 @@ def _copies() -> list[CopyFolder]:
     return [folder for folder in unfinished_copies() if folder.begun]
 
 
-def _output(folder: JobFolder) -> Path | None:
-    """Where the output of a job was to go; a look inside an image has none."""
-    if not (folder.path / "request.json").exists() or not folder.request.output:
+def _output(folder: JobFolder) -> LocalOutput | None:
+    """Where the output of a job was to go, when that is here; a look inside an image has none.
+
+    What a job left on a share is removed by the connector that had its credential, or replaced by
+    the next job of that name.
+    """
+    if not (folder.path / "request.json").exists():
         return None
-    return Path(folder.request.output)
+    request = folder.request
+    if not request.output or not is_local(request.output):
+        return None
+    return LocalOutput(Path(request.output), overwrite=request.overwrite)

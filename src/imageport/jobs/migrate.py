@@ -21,14 +21,13 @@ itself outlives the process that made it, so a step that was cut off is mostly f
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from dbos import DBOS
 from pydantic import TypeAdapter
 
 from imageport import __version__
-from imageport.disk.open import open_disk
+from imageport.disk.ends.open import open_source
 from imageport.disk.treehash import tree_hash
 from imageport.jobs.blockers import refuse_blockers
 from imageport.jobs.boot import Boot, boot_image, try_untouched
@@ -37,7 +36,6 @@ from imageport.jobs.engine_work import EngineWork
 from imageport.jobs.errors import BootFailed, NotVerified
 from imageport.jobs.migration import MIGRATIONS, Migration
 from imageport.jobs.output import read_back, write_output
-from imageport.jobs.proof import prove
 from imageport.jobs.watch import Evidence, verdict_of
 from imageport.jobs.wish import wish
 from imageport.jobs.work_disk import base_of, make_work_disk, work_disk
@@ -73,10 +71,8 @@ def migrate(job: str) -> Proof:
     run = MIGRATIONS[job]
     steps = _Steps(run)
     done = run.with_engine(steps.work_on_image)
-    written = run.step(
-        "write", lambda: write_output(run.folder, run.source, run.report_bytes, run.cancel)
-    )
-    output = run.step("read-back", lambda: read_back(run.folder, written, run.report_bytes))
+    written = run.step("write", lambda: write_output(run))
+    output = run.step("read-back", lambda: read_back(run, written))
     # The output has its name when this ends: what happens to the source from then on is not ours.
     return run.step("prove", lambda: steps.prove(output, done), reads_source=False)
 
@@ -87,7 +83,6 @@ class _Steps:
     def __init__(self, run: Migration) -> None:
         self._run = run
         self._request = run.request
-        self._source = DiskRef(Path(run.request.source), run.source.format)
         self._source_root = ""
         self._untouched: BootTrial | None = None
 
@@ -124,10 +119,14 @@ class _Steps:
     def _start_engine(self, attempt: int) -> None:
         run = self._run
         run.platform.release(run.folder.id)
-        make_work_disk(run.folder, base_of(run.folder, self._source.path, run.report_bytes))
+        make_work_disk(run.folder, self._base())
         work = self._engine(attempt)
         work.start()
         work.send_libraries(self._request)
+
+    def _base(self) -> DiskRef:
+        run = self._run
+        return base_of(run.folder, self._request.source, run.ends, run.report_bytes)
 
     def _wish(self) -> dict[str, Any]:
         run = self._run
@@ -143,7 +142,7 @@ class _Steps:
         return _INSPECTION.validate_python(said["inspection"])
 
     def _hash(self) -> str:
-        with open_disk(self._source.path) as reader:
+        with open_source(self._request.source, self._run.ends.source) as reader:
             found = tree_hash(reader, self._run.report_bytes)
         if self._request.operation.writes_child:
             found.save(source_manifest(self._run.folder))
@@ -153,7 +152,7 @@ class _Steps:
         run = self._run
         evidence = Evidence(run.folder.evidence, "untouched")
         verdict, reason, seconds = try_untouched(
-            work, self._source, evidence, run.seconds["engine"]
+            work, self._base(), evidence, run.seconds["engine"]
         )
         run.reporter.say(f"Untouched: {verdict} ({reason})")
         return self._trial("untouched", verdict, reason, seconds)
@@ -222,4 +221,4 @@ class _Steps:
             seconds=dict(run.seconds),
             **done,
         )
-        return prove(proof, run.folder)
+        return run.output.prove(proof, run.folder.evidence)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
 from typing import Generic, TypeVar
 
 from dbos import DBOS
 
-from imageport.disk.open import open_disk
+from imageport.disk.ends.open import open_source
+from imageport.jobs.ends import Ends
 from imageport.jobs.errors import EngineLost, Interrupted, SourceChanged
 from imageport.jobs.folder import JobFolder
-from imageport.jobs.preflight import SourceFacts
+from imageport.jobs.outputs.base import Output
 from imageport.jobs.report import Reporter
+from imageport.jobs.source import SourceFacts
 from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
 from imageport.platforms.base import Platform
 from imageport.platforms.local.hardware import Hardware
@@ -40,6 +41,8 @@ class JobRun(Generic[R]):
     hardware: Hardware
     engine_key: str
     reporter: Reporter
+    ends: Ends
+    output: Output
     cancel: Event = field(default_factory=Event)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -83,10 +86,10 @@ class JobRun(Generic[R]):
         return work(ATTEMPTS)
 
     def _check_source(self) -> None:
-        path = Path(self.request.source)
-        with open_disk(path) as reader:
+        path = self.request.source
+        with open_source(path, self.ends.source) as reader:
             if reader.fingerprint != self.source.fingerprint:
-                raise SourceChanged(path=str(path))
+                raise SourceChanged(path=path)
 
 
 Migration = JobRun[MigrateRequest]

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Event
+from typing import Any
 
 from imageport.disk.base import GIB, DiskWriter, ResumableWriter
 from imageport.disk.copy import copy
-from imageport.disk.create import create_disk
+from imageport.disk.create import STREAMS, create_disk
 from imageport.disk.manifest import Manifest
-from imageport.disk.open import open_disk
-from imageport.disk.treehash import Progress, tree_hash
-from imageport.jobs.child import check_parent, child_writer, source_manifest
+from imageport.disk.treehash import tree_hash
+from imageport.jobs.child import check_parent, child_writer, output_format, source_manifest
 from imageport.jobs.errors import OutputDiffers
-from imageport.jobs.folder import JobFolder
-from imageport.jobs.preflight import SourceFacts, proof_draft, proof_folder
+from imageport.jobs.migration import JobRun
+from imageport.jobs.proof import MANIFEST
 from imageport.jobs.work_disk import open_work_disk
 from imageport.model.job import MigrateRequest
 from imageport.model.proof import DiskProof
-from imageport.model.target import PROFILES, Target
-
-MANIFEST = "content.manifest"
-"""The proof's file with the hash of each block of the output."""
+from imageport.model.target import DiskFormat, Provisioning, Target
+from imageport.platforms.pvs.publish import BLOCK as VDISK_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,88 +29,64 @@ class Written:
     root: str
 
 
-def unproven(output: Path) -> Path:
-    """The output's name until it was read back."""
-    return output.with_name(f"{output.stem}.unproven{output.suffix}")
-
-
-def write_output(
-    folder: JobFolder, source: SourceFacts, progress: Progress, cancel: Event
-) -> Written:
+def write_output(run: JobRun[Any]) -> Written:
     """Write the changed content in the target's format, or as a child of the source.
 
     Goes on where a killed copy stopped, where the format allows it. Raises DiskError.
     """
-    path = unproven(Path(folder.request.output))
-    journal = folder.path / "output.journal"
-    path.unlink(missing_ok=True)
-    with open_work_disk(folder) as reader:
-        writer, base = _writer(folder, source, path, reader.size)
-        resumable = isinstance(writer, ResumableWriter)
+    with open_work_disk(run.folder, run.ends) as reader:
+        writer, base = _writer(run, reader.size)
         manifest = copy(
             reader,
             writer,
-            progress=progress,
-            cancel=cancel,
-            journal=journal if resumable else None,
+            progress=run.report_bytes,
+            cancel=run.cancel,
+            journal=_journal(run) if isinstance(writer, ResumableWriter) else None,
             base=base,
         )
         return Written(writer.size, manifest.padded(writer.size).root.hex())
 
 
-def _writer(
-    folder: JobFolder, source: SourceFacts, path: Path, size: int
-) -> tuple[DiskWriter, Manifest | None]:
+def _journal(run: JobRun[Any]) -> Any:
+    return run.folder.path / "output.journal"
+
+
+def _writer(run: JobRun[Any], size: int) -> tuple[DiskWriter, Manifest | None]:
     """What to write to, and what it holds already: a child, all of its parent."""
-    request = folder.request
+    request = run.request
     if request.writes_child:
-        writer = child_writer(folder, source.format, path)
-        return writer, Manifest.load(source_manifest(folder))
-    assert isinstance(request, MigrateRequest)  # noqa: S101 - all others write children
-    size = _target_size(request.target, size)
-    return create_disk(path, PROFILES[request.target].format, size, resume=True), None
+        return child_writer(run), Manifest.load(source_manifest(run.folder))
+    format = output_format(request, run.source.format)
+    target = run.output.target(resume=format not in STREAMS)
+    size = _target_size(request, format, size)
+    return create_disk(target, format, size, block_size=_block_size(request, format)), None
 
 
-def _target_size(target: Target, size: int) -> int:
+def _block_size(request: MigrateRequest, format: DiskFormat) -> int | None:
+    """Provisioning's, of what is to be a vDisk; None for the format's own."""
+    vdisk = request.provisioning is Provisioning.PVS and format is DiskFormat.VHDX
+    return VDISK_BLOCK if vdisk else None
+
+
+def _target_size(request: MigrateRequest, format: DiskFormat, size: int) -> int:
     """Google takes whole GiB only; other formats round by themselves."""
-    return -(-size // GIB) * GIB if target is Target.GCP else size
+    whole = request.target is Target.GCP and format is DiskFormat.RAW
+    return -(-size // GIB) * GIB if whole else size
 
 
-def read_back(folder: JobFolder, written: Written, progress: Progress) -> DiskProof:
+def read_back(run: JobRun[Any], written: Written) -> DiskProof:
     """Read the output whole and compare; of a child, also its parent with what it was.
 
     Raises OutputDiffers (it is removed), SourceChanged or DiskError.
     """
-    output = Path(folder.request.output)
-    path = unproven(output)
-    with open_disk(path) as reader:
-        manifest = tree_hash(reader, progress)
-        if folder.request.writes_child:
-            check_parent(reader, folder, progress)
+    with run.output.open() as reader:
+        manifest = tree_hash(reader, run.report_bytes)
+        if run.request.writes_child:
+            check_parent(reader, run)
         root = manifest.root.hex()
-        proof = DiskProof(str(output), reader.format, reader.size, path.stat().st_size, root)
+        proof = DiskProof(run.output.address, reader.format, reader.size, reader.file.size, root)
     if root != written.root or proof.virtual_size != written.size:
-        path.unlink()
-        raise OutputDiffers(path=str(path), read=root, written=written.root)
-    manifest.save(folder.evidence / MANIFEST)
+        run.output.remove_unfinished()
+        raise OutputDiffers(path=run.output.address, read=root, written=written.root)
+    manifest.save(run.folder.evidence / MANIFEST)
     return proof
-
-
-def unfinished(output: Path) -> list[Path]:
-    """What an unfinished migration has written beside its output."""
-    path = unproven(output)
-    names = [path.name, f"{path.name}.partial", f"{path.name}.partial.blocks"]
-    names.append(proof_draft(output).name)
-    if path.exists():
-        # The proof is whole a moment before the output gets its name.
-        names.append(proof_folder(output).name)
-    return [found for found in map(path.with_name, names) if found.exists()]
-
-
-def remove_unfinished(output: Path) -> None:
-    """Remove it."""
-    for path in unfinished(output):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

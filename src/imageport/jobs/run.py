@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandle, WorkflowStatusString
 
 from imageport import __version__
+from imageport.disk.errors import DiskError
 from imageport.engine.errors import EngineSilent
 from imageport.engine.image.build import engine_image
 from imageport.engine.image.recipe import image_key
@@ -20,21 +19,17 @@ from imageport.host.lock import exclusive
 from imageport.jobs.child import output_format
 from imageport.jobs.convert import TITLES as convert_titles
 from imageport.jobs.convert import convert
+from imageport.jobs.ends import HERE, Ends
 from imageport.jobs.errors import BootFailed, BootTimeout, EngineLost, NotVerified
 from imageport.jobs.folder import JobFolder, job_folder
 from imageport.jobs.migrate import TITLES as migrate_titles
 from imageport.jobs.migrate import migrate
 from imageport.jobs.migration import CONVERSIONS, MIGRATIONS, JobRun
-from imageport.jobs.output import remove_unfinished
-from imageport.jobs.preflight import (
-    SourceFacts,
-    check_output,
-    check_source,
-    failure_folder,
-    proof_folder,
-)
-from imageport.jobs.proof import read_proof
+from imageport.jobs.outputs.base import Output
+from imageport.jobs.outputs.open import output_at
+from imageport.jobs.preflight import check_output
 from imageport.jobs.report import Reporter
+from imageport.jobs.source import SourceFacts, check_source
 from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
 from imageport.model.proof import ConversionProof, Proof
 from imageport.model.target import Target
@@ -51,6 +46,18 @@ P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
+class _Given(Generic[R]):
+    """What a job begins with."""
+
+    request: R
+    source: SourceFacts
+    ends: Ends
+    folder: JobFolder
+    output: Output
+    reporter: Reporter
+
+
+@dataclass(frozen=True, slots=True)
 class _Kind(Generic[R, P]):
     """A kind of job: its workflow, which finds its run in `runs`, and what is its own."""
 
@@ -62,7 +69,7 @@ class _Kind(Generic[R, P]):
     """Whose hardware the engine's machine has."""
     titles: Mapping[str, str]
 
-    def run(self, request: R, reporter: Reporter, id: str | None = None) -> P:
+    def run(self, request: R, reporter: Reporter, id: str | None = None, ends: Ends = HERE) -> P:
         """Do it and return the proof. Run again after a kill, it goes on.
 
         Whatever happens but a kill, nothing is left: machines, disks and partial output are
@@ -72,57 +79,65 @@ class _Kind(Generic[R, P]):
         A job with an `id` of its own that has ended, and whose caller did not come to hear of it,
         returns its proof again.
         """
-        proven = self._proven(request, id) if id else None
+        folder = job_folder(request, id)
+        output = output_at(request.output, ends.output, folder.path, overwrite=request.overwrite)
+        proven = self._proven(output, id) if id else None
         if proven:
             return proven
-        source = check_source(request)
-        folder = job_folder(request, id)
+        given = _Given(request, check_source(request, ends.source), ends, folder, output, reporter)
+        folder.make(request)
         with exclusive(folder.lock, what=f"the {self.what} to {request.output}"):
             try:
-                self._begin_or_continue(folder, source, reporter)
-                return self._run(self._prepared(request, folder, source, reporter))
+                self._begin_or_continue(given)
+                return self._run(self._prepared(given))
             except _AFTER_A_BOOT:
-                _keep_evidence(folder, reporter)
+                _keep_evidence(given)
                 raise
             finally:
                 release(folder.id)
-                remove_unfinished(Path(request.output))
+                _remove_unfinished(given)
                 folder.remove()
 
-    def _proven(self, request: R, id: str) -> P | None:
+    def _proven(self, output: Output, id: str) -> P | None:
         """The proof of this job's output, if both are there under their own names."""
-        output = Path(request.output)
-        if not (output.exists() and proof_folder(output).exists()):
+        proof = output.proven()
+        if proof is None or proof.job != id:
             return None
-        proof = read_proof(output)
-        return proof if isinstance(proof, self.proof) and proof.job == id else None
+        return proof if isinstance(proof, self.proof) else None
 
-    def _begin_or_continue(
-        self, folder: JobFolder, source: SourceFacts, reporter: Reporter
-    ) -> None:
+    def _begin_or_continue(self, given: _Given[R]) -> None:
         """Keep what a killed run of this version left of this source, or check and begin afresh."""
-        begun = f"{__version__} {image_key()} {source.fingerprint}"
-        mark = folder.path / "begun"
+        begun = f"{__version__} {image_key()} {given.source.fingerprint}"
+        mark = given.folder.path / "begun"
         if mark.exists() and mark.read_text() == begun:
-            reporter.say(f"Going on with the {self.what} that was interrupted.")
+            given.reporter.say(f"Going on with the {self.what} that was interrupted.")
             return
-        release(folder.id)
-        folder.empty()
-        remove_unfinished(Path(folder.request.output))
-        check_output(folder.request, source)
+        release(given.folder.id)
+        given.folder.empty()
+        given.output.remove_unfinished()
+        for warning in check_output(given.request, given.source, given.ends, given.output):
+            given.reporter.say(f"Warning: {warning}")
         mark.write_text(begun)
 
-    def _prepared(
-        self, request: R, folder: JobFolder, source: SourceFacts, reporter: Reporter
-    ) -> JobRun[R]:
-        image = engine_image(reporter.say)
-        target = self.target(request)
-        hardware = hardware_for(target, source.firmware)
-        format = output_format(request, source.format)
+    def _prepared(self, given: _Given[R]) -> JobRun[R]:
+        image = engine_image(given.reporter.say)
+        target = self.target(given.request)
+        hardware = hardware_for(target, given.source.firmware)
+        format = output_format(given.request, given.source.format)
         named = {"hardware": hardware.name, "target": target, "format": format}
         titles = {name: title.format(**named) for name, title in self.titles.items()}
-        platform = LocalPlatform(target, folder.machine, image)
-        return JobRun(folder, request, titles, source, platform, hardware, image.key, reporter)
+        return JobRun(
+            given.folder,
+            given.request,
+            titles,
+            given.source,
+            LocalPlatform(target, given.folder.machine, image),
+            hardware,
+            image.key,
+            given.reporter,
+            given.ends,
+            given.output,
+        )
 
     def _run(self, run: JobRun[R]) -> P:
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
@@ -155,16 +170,18 @@ _CONVERSION: _Kind[ConvertRequest, ConversionProof] = _Kind(
 )  # fmt: skip
 
 
-def run_migration(request: MigrateRequest, reporter: Reporter, id: str | None = None) -> Proof:
+def run_migration(
+    request: MigrateRequest, reporter: Reporter, id: str | None = None, ends: Ends = HERE
+) -> Proof:
     """Migrate an image; see `_Kind.run`."""
-    return _MIGRATION.run(request, reporter, id)
+    return _MIGRATION.run(request, reporter, id, ends)
 
 
 def run_conversion(
-    request: ConvertRequest, reporter: Reporter, id: str | None = None
+    request: ConvertRequest, reporter: Reporter, id: str | None = None, ends: Ends = HERE
 ) -> ConversionProof:
     """Convert an image to UEFI; see `_Kind.run`."""
-    return _CONVERSION.run(request, reporter, id)
+    return _CONVERSION.run(request, reporter, id, ends)
 
 
 def _result(handle: WorkflowHandle[P], run: JobRun[R]) -> P:
@@ -190,17 +207,22 @@ def _stop(handle: WorkflowHandle[P], run: JobRun[R]) -> None:
         time.sleep(0.1)
 
 
-def _keep_evidence(folder: JobFolder, reporter: Reporter) -> None:
-    kept = failure_folder(Path(folder.request.output))
-    if not any(folder.evidence.iterdir()):
+def _keep_evidence(given: _Given[R]) -> None:
+    if not any(given.folder.evidence.iterdir()):
         return
-    shutil.rmtree(kept, ignore_errors=True)
     try:
-        shutil.copytree(folder.evidence, kept)
-    except OSError as error:
+        kept = given.output.keep_evidence(given.folder.evidence)
+    except (OSError, DiskError) as error:
         # The disk being full is often why the migration failed: that is what has to be said.
-        shutil.rmtree(kept, ignore_errors=True)
-        detail = error.strerror or "it cannot be written"
-        reporter.say(f"Pictures and serial texts could not be kept in {kept}: {detail}")
+        detail = error.strerror if isinstance(error, OSError) else error.message
+        given.reporter.say(f"Pictures and serial texts could not be kept: {detail}")
     else:
-        reporter.say(f"Pictures and serial texts were kept in {kept}")
+        given.reporter.say(f"Pictures and serial texts were kept in {kept}")
+
+
+def _remove_unfinished(given: _Given[R]) -> None:
+    try:
+        given.output.remove_unfinished()
+    except DiskError as error:
+        # How the job ended has to be said.
+        given.reporter.say(f"Warning: an unfinished file may be left: {error.message}")

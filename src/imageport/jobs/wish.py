@@ -6,7 +6,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from imageport.jobs.preflight import SourceFacts
+from imageport.jobs.source import SourceFacts
 from imageport.model.job import ConvertRequest, MigrateRequest
 from imageport.model.target import Controller
 

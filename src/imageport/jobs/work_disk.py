@@ -11,11 +11,13 @@ from pathlib import Path
 
 from imageport.disk.copy import copy
 from imageport.disk.create import create_disk
+from imageport.disk.ends.open import is_local, open_source
 from imageport.disk.mapped import MappedReader
 from imageport.disk.open import open_disk
 from imageport.disk.qemu import QEMU_FORMATS
 from imageport.host.errors import ToolFailed
 from imageport.host.run import run
+from imageport.jobs.ends import Ends
 from imageport.jobs.folder import JobFolder
 from imageport.model.target import DiskFormat
 from imageport.platforms.base import DiskRef
@@ -23,21 +25,22 @@ from imageport.platforms.base import DiskRef
 Progress = Callable[[int, int], None]
 
 
-def base_of(folder: JobFolder, source: Path, progress: Progress) -> DiskRef:
-    """The disk to put below: the source itself where QEMU reads it as we do, else a copy.
+def base_of(folder: JobFolder, source: str, ends: Ends, progress: Progress) -> DiskRef:
+    """The disk to put below: the source itself where QEMU reads it as we do, else a copy of it.
 
     QEMU takes what a differencing VHD has from its parent for zeros, and rounds the size of some
     VHDs down to what an old disk geometry can say: either would lose data without a word.
     """
-    with open_disk(source) as reader:
-        alone = reader.parent is None or reader.format is DiskFormat.QCOW2
-        if alone and _qemu_size(source, reader.format) == reader.size:
-            return DiskRef(source, reader.format)
-        if not folder.base_disk.exists():
-            writer = create_disk(folder.base_disk, DiskFormat.RAW, reader.size, resume=True)
-            journal = folder.path / "base.journal"
-            copy(reader, writer, journal=journal, progress=progress)
-    return DiskRef(folder.base_disk, DiskFormat.RAW)
+    with open_source(source, ends.source) as reader:
+        if is_local(source) and isinstance(reader, MappedReader):
+            alone = reader.parent is None or reader.format is DiskFormat.QCOW2
+            if alone and _qemu_size(Path(source), reader.format) == reader.size:
+                return DiskRef(Path(source), reader.format)
+        base = ends.base or folder.base_disk
+        if not base.exists():
+            writer = create_disk(base, DiskFormat.RAW, reader.size, resume=True)
+            copy(reader, writer, journal=base.with_suffix(".journal"), progress=progress)
+    return DiskRef(base, DiskFormat.RAW)
 
 
 def _qemu_size(path: Path, format: DiskFormat) -> int | None:
@@ -65,7 +68,9 @@ def work_disk(folder: JobFolder) -> DiskRef:
     return DiskRef(folder.work_disk, DiskFormat.QCOW2)
 
 
-def open_work_disk(folder: JobFolder) -> MappedReader:
+def open_work_disk(folder: JobFolder, ends: Ends) -> MappedReader:
     """The migrated content, read through its layers."""
-    source = Path(folder.request.source)
-    return open_disk(folder.work_disk, allow_backing=[source.parent, folder.path])
+    source = folder.request.source
+    beside = [Path(source).parent] if is_local(source) else []
+    bases = [ends.base.parent] if ends.base else []
+    return open_disk(folder.work_disk, allow_backing=[*beside, *bases, folder.path])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imageport.model.target import Firmware, Provisioning, Target
+from imageport.model.target import DiskFormat, Firmware, Provisioning, Target
 from imageport.model.wishes import GuestWishes, Operation
 
 
@@ -12,10 +12,12 @@ from imageport.model.wishes import GuestWishes, Operation
 class MigrateRequest:
     """One image to one target. Paths are absolute; times in seconds.
 
+    `source` may be any address that disks are read from, `output` also one of a share.
     `firmware` is None when the image's partition table says it. `try_untouched` boots the image as
     it is on the target's hardware first, so that the proof shows what the migration changed.
     `drivers` is a driver library for Windows guests: a folder or an ISO image. `components` is a
-    folder with Citrix's installers. `ignore_lock`: a vDisk's lock does not count.
+    folder with Citrix's installers. `ignore_lock`: a vDisk's lock does not count. `format` is None
+    for what the target takes. `overwrite`: an output that is there is replaced in the end.
     """
 
     source: str
@@ -30,6 +32,8 @@ class MigrateRequest:
     boot_seconds: float = 900.0
     operation: Operation = Operation.MIGRATE
     ignore_lock: bool = False
+    format: DiskFormat | None = None
+    overwrite: bool = False
 
     @property
     def writes_child(self) -> bool:
@@ -39,10 +43,11 @@ class MigrateRequest:
 
 @dataclass(frozen=True, slots=True)
 class ConvertRequest:
-    """The image of a BIOS' Windows to one for UEFI, as a child of it. Paths are absolute."""
+    """The image of a BIOS' Windows to one for UEFI, as a child of it. Addresses as above."""
 
     source: str
     output: str
+    overwrite: bool = False
 
     @property
     def writes_child(self) -> bool:

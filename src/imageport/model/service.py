@@ -36,8 +36,21 @@ class JobStatus(StrEnum):
 class JobType(StrEnum):
     """The jobs that can be started; the value is also the path: `/ips/images/$migrate`."""
 
-    MIGRATE = "migrate"
     EXPORT = "export"
+    UPLOAD = "upload"
+    PREPARE = "prepare"
+    PUBLISH = "publish"
+    PREPARE_AND_PUBLISH = "prepareAndPublish"
+    REVERSE_IMAGE = "reverseImage"
+    CONVERT_TO_UEFI = "convertToUefi"
+    UPGRADE_PVS = "upgradePvs"
+    MIGRATE = "migrate"
+
+
+class PlatformName(StrEnum):
+    """Which platform a job works on: its request's `platform`."""
+
+    LOCAL = "Local"
 
 
 class CredentialType(StrEnum):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from imageport.model.service import JobStatus, JobType, Level, Role
+from imageport.model.service import JobStatus, JobType, Level, PlatformName, Role
 from imageport.wire.base import Document, Guid, Name, Request
 
 
@@ -93,10 +93,18 @@ class LogPage(Document):
     continuation_token: str
 
 
+Most = Annotated[int, Field(ge=1, le=10_000)]
+
+
 class NewLocation(Request):
-    """A resource location to make."""
+    """A resource location to make, or what one is to be changed to."""
 
     name: Name
+    max_jobs: Most | None = None
+    """How many of its jobs may be under way at once, whatever its connectors' slots; without
+    limit when left out."""
+    max_jobs_by_platform: dict[PlatformName, Most] = Field(default_factory=dict)
+    """The same for the jobs of one platform, such as one whose API allows few."""
 
 
 class ResourceLocation(Document):
@@ -105,6 +113,8 @@ class ResourceLocation(Document):
     id: str
     name: str
     created_at: datetime
+    max_jobs: int | None = None
+    max_jobs_by_platform: dict[PlatformName, int] = Field(default_factory=dict)
 
 
 class LocationList(Document):

@@ -6,90 +6,29 @@ the job works on; only those that really run are here.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
-from urllib.parse import quote
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from imageport.model.job import MigrateRequest
-from imageport.model.service import JobType
-from imageport.model.target import DiskFormat, Firmware, Provisioning, Target
-from imageport.model.wishes import GuestWishes, XdParameter
-from imageport.wire.base import Guid, Name, Request, Tags, Text
+from imageport.model.service import JobType, PlatformName
+from imageport.model.target import Firmware
+from imageport.wire.base import Guid, Request, Tags, Text
+from imageport.wire.guest import LONGEST_SECONDS, GuestRequest, TargetPlatform
+from imageport.wire.stored import (
+    EitherInput,
+    EitherOutput,
+    FileName,
+    StoredInput,
+    StoredOutput,
+)
 
-LONGEST_SECONDS = 7 * 24 * 3600
-"""Of any time-out."""
-
-
-class TargetPlatform(StrEnum):
-    """Where an image is to start, by Citrix's names."""
-
-    VSPHERE = "vSphere"
-    XENSERVER = "XenServer"
-    NUTANIX = "Nutanix"
-    AZURE = "Azure"
-    AWS = "Aws"
-    GCP = "Gcp"
-    PVS = "Pvs"
+Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{32}$")]
 
 
-TARGETS = {
-    TargetPlatform.VSPHERE: Target.VSPHERE,
-    TargetPlatform.XENSERVER: Target.XENSERVER,
-    TargetPlatform.NUTANIX: Target.AHV,
-    TargetPlatform.AZURE: Target.AZURE,
-    TargetPlatform.AWS: Target.AWS,
-    TargetPlatform.GCP: Target.GCP,
-    TargetPlatform.PVS: Target.PVS,
-}
+class LocalRequest(Request):
+    """The fields of every request on the local platform."""
 
-
-class ProvisioningType(StrEnum):
-    """How machines will be made from the image."""
-
-    MCS = "Mcs"
-    PVS = "Pvs"
-
-
-class OutputImageFormat(StrEnum):
-    """Formats of an export."""
-
-    VHD = "VhdDiskFormat"
-    VHDX = "VhdxDiskFormat"
-
-    @property
-    def disk_format(self) -> DiskFormat:
-        """By our own name."""
-        return DiskFormat.VHD if self is OutputImageFormat.VHD else DiskFormat.VHDX
-
-    @property
-    def extension(self) -> str:
-        """Of a file's name."""
-        return "vhd" if self is OutputImageFormat.VHD else "vhdx"
-
-
-class XdReconfigure(Request):
-    """A switch of the VDA's reconfigure tool."""
-
-    name: str = Field(alias="ParameterName", min_length=1, max_length=128)
-    value: str = Field(default="", alias="ParameterValue", max_length=4096)
-
-
-class StorageLocation(Request):
-    """A folder of a share, and the credential to reach it with."""
-
-    location: Annotated[
-        str,
-        StringConstraints(
-            pattern=r"^[Ss][Mm][Bb]://[^/@\x00-\x20\x7f]+/[^\x00-\x1f\x7f]+$", max_length=2048
-        ),
-    ]
-    """Such as `smb://10.0.1.212/Files/`."""
-    credential_id: Name
-
-
-class _JobRequest(Request):
+    platform: Literal[PlatformName.LOCAL]
     resource_location_id: Guid
     """Whose connectors may run the job."""
     timeout: int = Field(default=7200, ge=60, le=LONGEST_SECONDS)
@@ -98,109 +37,178 @@ class _JobRequest(Request):
     """Kept with the job, and given back with it."""
 
 
-class MigrateImage(_JobRequest):
-    """`$migrate` on the local platform: an image file becomes one that boots elsewhere."""
+class SourceDisk(EitherInput):
+    """An image that is read: `sourceDiskName`, or one on a share."""
 
-    platform: Literal["Local"]
-    source_disk_name: Text
+    source_disk_name: Text | None = None
     """Path of the image file, as the connector sees it."""
-    target_platform: TargetPlatform
-    output_disk_name: Text
-    """Path of the file to write."""
-    provisioning_type: ProvisioningType = ProvisioningType.MCS
-    firmware: Firmware | None = None
-    """Where the image's partition table leaves it open."""
-    driver_library: Text | None = None
-    """Drivers for Windows: path of a folder or an ISO image, such as virtio-win's."""
-    component_source: Text | None = None
-    """Path of a folder with Citrix's installers."""
-    try_untouched: bool = True
-    """First show how the image behaves on the target as it is."""
-    boot_timeout: int = Field(default=900, ge=1, le=LONGEST_SECONDS)
-    """Seconds that the image's first boot may take."""
-    install_misa: bool = False
-    force_misa: bool = False
-    install_mcsio: bool = False
-    force_mcsio: bool = False
-    install_pvs: str | None = Field(default=None, min_length=1, max_length=64)
-    """Version of the PVS target device to install."""
-    xd_reconfigure: tuple[XdReconfigure, ...] = Field(default=(), max_length=64)
-    domain_unjoin: bool = False
-    unjoin_anyway: bool = False
-    """The caller knows that a domain controller may be reached, and what that does."""
-    enable_rdp: bool = False
-    chkdsk: bool = False
-    defrag: bool = False
-    temporary_disk: bool = False
-    """Azure: the machines will have a temporary disk."""
-
-    def migration(self) -> MigrateRequest:
-        """In our own words."""
-        return MigrateRequest(
-            source=self.source_disk_name,
-            target=TARGETS[self.target_platform],
-            output=self.output_disk_name,
-            provisioning=Provisioning(self.provisioning_type.lower()),
-            firmware=self.firmware,
-            drivers=self.driver_library,
-            components=self.component_source,
-            wishes=self._wishes(),
-            try_untouched=self.try_untouched,
-            boot_seconds=float(self.boot_timeout),
-        )
-
-    def _wishes(self) -> GuestWishes:
-        return GuestWishes(
-            install_misa=self.install_misa,
-            force_misa=self.force_misa,
-            install_mcsio=self.install_mcsio,
-            force_mcsio=self.force_mcsio,
-            install_pvs=self.install_pvs,
-            xd_reconfigure=tuple(
-                XdParameter(each.name.lower().lstrip("/"), each.value)
-                for each in self.xd_reconfigure
-            ),
-            domain_unjoin=self.domain_unjoin,
-            unjoin_anyway=self.unjoin_anyway,
-            enable_rdp=self.enable_rdp,
-            chkdsk=self.chkdsk,
-            defrag=self.defrag,
-            temporary_disk=self.temporary_disk,
-        )
-
-
-class ExportImage(_JobRequest):
-    """`$export` on the local platform: an image file to VHD or VHDX on a share."""
-
-    platform: Literal["Local"]
-    source_disk_name: Text
-    """Path of the image file, as the connector sees it."""
-    output_storage_location: StorageLocation
-    output_image_filename: Annotated[
-        str, StringConstraints(pattern=r'^[^\x00-\x1f\x7f/\\:*?"<>|.][^\x00-\x1f\x7f/\\:*?"<>|]*$')
-    ] = Field(max_length=200)
-    """Without extension."""
-    output_image_format: OutputImageFormat = OutputImageFormat.VHDX
 
     @property
-    def address(self) -> str:
-        """Of the file to write."""
-        folder = self.output_storage_location.location.rstrip("/")
-        name = f"{self.output_image_filename}.{self.output_image_format.extension}"
-        return f"{folder}/{quote(name)}"
+    def disk(self) -> str | None:
+        """See `EitherInput`."""
+        return self.source_disk_name
 
 
-ImageRequest = MigrateImage | ExportImage
+class ExportImage(LocalRequest, StoredOutput):
+    """`$export`: an image file to VHD or VHDX on a share."""
+
+    source_disk_name: Text
+    """Path of the image file, as the connector sees it."""
+    hash_disk: bool = False
+    """The result has the MD5 of the disk's content, too."""
+
+
+class PublishImage(ExportImage):
+    """`$publish`: a prepared image file to a vDisk in a store of Citrix Provisioning."""
+
+
+class UploadImage(LocalRequest, StoredInput):
+    """`$upload`: an image on a share to an image file of the platform."""
+
+    output_disk_name: Text
+    """Path of the file to write; its extension says the format."""
+    overwrite_target_file: bool = False
+    """A file of that name is replaced, once its successor is complete."""
+
+
+class ReverseImage(UploadImage):
+    """`$reverseImage`: a vDisk of a store to an image file of the platform: its newest version, or
+    the one whose file is named, with the whole chain."""
+
+    ignore_lock: bool = False
+    """Also where the vDisk is locked: nobody may be writing to it."""
+
+    @property
+    def vdisk_address(self) -> str:
+        """Of the vDisk, or of the file of a version."""
+        return self.input_storage_location.address(self.input_image_filename)
+
+
+class PrepareImage(LocalRequest, EitherInput, GuestRequest):
+    """`$prepare`: an uploaded image, or one on a share, becomes one that starts on its platform."""
+
+    target_disk_name: Text | None = None
+    """Path of the uploaded image file, which is only read."""
+    md5_hash: Md5 | None = None
+    """The MD5 that the content of the image must have before anything is done."""
+    output_disk_name: Text
+    """Path of the file to write, in the format that the platform takes."""
+    overwrite_target_file: bool = False
+    """A file of that name is replaced, once its successor is complete."""
+
+    @property
+    def disk(self) -> str | None:
+        """See `EitherInput`."""
+        return self.target_disk_name
+
+
+class PrepareAndPublishImage(LocalRequest, EitherInput, GuestRequest, StoredOutput):
+    """`$prepareAndPublish`: the same, written as a vDisk to a store, by one engine."""
+
+    target_disk_name: Text | None = None
+    """Path of the uploaded image file, which is only read."""
+    md5_hash: Md5 | None = None
+    """The MD5 that the content of the image must have before anything is done."""
+
+    @property
+    def disk(self) -> str | None:
+        """See `EitherInput`."""
+        return self.target_disk_name
+
+
+class MigrateTarget(GuestRequest, EitherOutput):
+    """Where an image is to start, and the output for that."""
+
+
+class MigrateImage(LocalRequest, SourceDisk, GuestRequest, EitherOutput):
+    """`$migrate`: an image becomes one that starts elsewhere, or several for several platforms."""
+
+    additional_targets: tuple[MigrateTarget, ...] = Field(default=(), max_length=16)
+    """Further targets of the same image. One that fails does not keep the others from theirs."""
+
+
+class ConvertToUefi(LocalRequest, StoredInput):
+    """`$convertToUefi`: of a vDisk that a BIOS starts, a version that UEFI starts, as its child."""
+
+    output_image_filename: FileName
+    """In the folder of the input, without extension."""
+    overwrite_output: bool = False
+    """A file of that name is replaced, once its successor is complete."""
+
+    @property
+    def output_address(self) -> str:
+        """Of the child."""
+        return child_address(self, self.output_image_filename)
+
+
+class UpgradePvs(LocalRequest, StoredInput):
+    """`$upgradePvs`: a version of a vDisk with another target device of Citrix Provisioning."""
+
+    install_pvs: str = Field(min_length=1, max_length=64)
+    """A release (2402), or a version (7.41.100)."""
+    component_source: Text
+    """Path of a folder with Citrix's installers."""
+    output_image_filename: FileName
+    """In the folder of the input, without extension."""
+    overwrite_output: bool = False
+    """A file of that name is replaced, once its successor is complete."""
+    target_platform: TargetPlatform = TargetPlatform.VSPHERE
+    """What its target devices run on."""
+    allow_downgrade: bool = False
+    ignore_lock: bool = False
+    """Also where the vDisk is locked: it is only read."""
+    firmware: Firmware | None = None
+    """Where the vDisk's partition table leaves it open."""
+    boot_timeout: int = Field(default=900, ge=1, le=LONGEST_SECONDS)
+    """Seconds that a boot of the vDisk may take."""
+
+    @property
+    def output_address(self) -> str:
+        """Of the child."""
+        return child_address(self, self.output_image_filename)
+
+
+def child_address(request: StoredInput, name: str) -> str:
+    """Of a version beside its parent: `.avhd` or `.avhdx`."""
+    extension = f".a{request.input_image_format.extension}"
+    return request.input_storage_location.address(name.removesuffix(extension) + extension)
+
+
+ImageRequest = (
+    ExportImage
+    | UploadImage
+    | PrepareImage
+    | PublishImage
+    | PrepareAndPublishImage
+    | ReverseImage
+    | ConvertToUefi
+    | UpgradePvs
+    | MigrateImage
+)
 
 REQUESTS: dict[JobType, type[ImageRequest]] = {
-    JobType.MIGRATE: MigrateImage,
     JobType.EXPORT: ExportImage,
+    JobType.UPLOAD: UploadImage,
+    JobType.PREPARE: PrepareImage,
+    JobType.PUBLISH: PublishImage,
+    JobType.PREPARE_AND_PUBLISH: PrepareAndPublishImage,
+    JobType.REVERSE_IMAGE: ReverseImage,
+    JobType.CONVERT_TO_UEFI: ConvertToUefi,
+    JobType.UPGRADE_PVS: UpgradePvs,
+    JobType.MIGRATE: MigrateImage,
 }
 """Which request starts which job."""
 
 
-def credential_ids(request: ImageRequest) -> tuple[str, ...]:
+def credential_ids(request: BaseModel) -> tuple[str, ...]:
     """The credentials that the job names, and that its connector is handed."""
-    if isinstance(request, ExportImage):
-        return (request.output_storage_location.credential_id,)
-    return ()
+    found: dict[str, None] = {}
+    for name in type(request).model_fields:
+        value = getattr(request, name)
+        if name.endswith("credential_id") and value is not None:
+            found[value] = None
+        parts = value if isinstance(value, tuple) else (value,)
+        for part in parts:
+            if isinstance(part, BaseModel):
+                found |= dict.fromkeys(credential_ids(part))
+    return tuple(found)

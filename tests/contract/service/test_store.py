@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, insert, select, update
 
-from imageport.model.service import JobStatus, JobType, Level, Role
+from imageport.model.service import JobStatus, JobType, Level, PlatformName, Role
 from imageport.service.errors import (
     Conflict,
     Exists,
@@ -30,7 +31,7 @@ from imageport.service.store.claims import End, Line, Progress, Terms
 from imageport.service.store.credentials import Sealed
 from imageport.service.store.database import Database
 from imageport.service.store.jobs import Job, NewJob
-from imageport.service.store.places import Connector
+from imageport.service.store.places import Connector, Limits
 from imageport.service.store.tables import METADATA
 from imageport.service.store.tables import jobs as jobs_table
 from imageport.service.store.tables import leases as leases_table
@@ -55,7 +56,9 @@ def _second(database: Database, first: Connector) -> Connector:
 
 def _job(database: Database, place: Connector, **request: Any) -> Job:
     with database.writing() as tx:
-        new = NewJob(place.customer, place.location, JobType.MIGRATE, request, "tester")
+        new = NewJob(
+            place.customer, place.location, JobType.MIGRATE, PlatformName.LOCAL, request, "tester"
+        )
         return jobs.create(tx, new)
 
 
@@ -380,3 +383,59 @@ def test_an_answer_is_given_once_also_to_two_at_once(database: Database) -> None
     assert said == {str(done[0]).encode()}
     with pytest.raises(KeyReused), database.writing() as tx:
         answers.begin(tx, "acme", "key", "another request")
+
+
+def _limit(database: Database, place: Connector, limits: Limits) -> None:
+    with database.writing() as tx:
+        places.change_location(tx, place.customer, place.location, "here", limits)
+
+
+@pytest.mark.parametrize("limits", [Limits(2), Limits(None, {PlatformName.LOCAL: 2}), Limits(9)])
+def test_no_more_jobs_are_under_way_than_a_location_allows(
+    database: Database, limits: Limits
+) -> None:
+    first = _place(database)
+    _limit(database, first, limits)
+    connectors = [first, *(_second(database, first) for _ in range(5))]
+    for _ in range(8):
+        _job(database, first)
+    with ThreadPoolExecutor(len(connectors)) as pool:
+        held = [job for job in pool.map(partial(_claim, database), connectors) if job]
+    allowed = limits.jobs or limits.platforms[PlatformName.LOCAL]
+    assert len(held) == min(allowed, len(connectors))
+    if allowed > len(held):
+        return
+    assert _claim(database, first) is None
+    by = next(each for each in connectors if each.id == held[0].connector)
+    with database.writing() as tx:
+        claims.finish(tx, by, held[0].id, 1, TERMS, End(JobStatus.COMPLETE), [])
+    assert _claim(database, first)
+    assert _claim(database, first) is None
+
+
+def test_a_lease_that_ran_out_takes_no_place(database: Database) -> None:
+    place = _place(database)
+    _limit(database, place, Limits(1))
+    job = _job(database, place)
+    assert _claim(database, place, RUN_OUT)
+    again = _claim(database, _second(database, place))
+    assert again
+    assert (again.id, again.fence) == (job.id, 2)
+    _job(database, place)
+    assert _claim(database, place) is None
+    _limit(database, place, Limits())
+    assert _claim(database, place)
+
+
+def test_limits_are_kept_and_shown(database: Database) -> None:
+    place = _place(database)
+    limits = Limits(3, {PlatformName.LOCAL: 1})
+    _limit(database, place, limits)
+    with database.writing() as tx:
+        assert places.read_location(tx, "acme", place.location).limits == limits
+        places.add_location(tx, "acme", "there", limits)
+        assert [each.limits for each in places.list_locations(tx, "acme")] == [limits, limits]
+        with pytest.raises(Exists):
+            places.change_location(tx, "acme", place.location, "there", limits)
+        with pytest.raises(NotFound):
+            places.change_location(tx, "other", place.location, "here", limits)

@@ -16,8 +16,8 @@ from imageport.disk.manifest import BLOCK
 from imageport.disk.mapped import Stored
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
-from imageport.jobs.output import MANIFEST
-from imageport.jobs.proof import PROOF, write_proof
+from imageport.jobs.outputs.local import LocalOutput
+from imageport.jobs.proof import MANIFEST, PROOF
 from imageport.model.guest import FirstBootReport, Inspection, OsFamily, Preparation
 from imageport.model.job import MigrateRequest
 from imageport.model.proof import BootTrial, DiskProof, Proof, Verdict
@@ -84,7 +84,7 @@ def proven(folder: Path, form: DiskFormat, name: str) -> Path:
         untouched=None,
         boot=trial,
     )
-    write_proof(proof, evidence)
+    LocalOutput(output, overwrite=False).prove(proof, evidence)
     return output
 
 

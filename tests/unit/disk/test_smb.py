@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from imageport.disk.ends.errors import (
     AddressError,
     DeniedError,
+    InUseError,
     NoSpaceError,
     NotFoundError,
     RefusedError,
@@ -168,7 +169,7 @@ class TestProtection:
         (0xC0000022, DeniedError),
         (0xC00000CC, NotFoundError),
         (0xC0000034, NotFoundError),
-        (0xC0000043, RefusedError),
+        (0xC0000043, InUseError),
         (0xC000007F, NoSpaceError),
         (0xC0000044, NoSpaceError),
         (0xC0000033, RefusedError),

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +18,7 @@ from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
 from imageport.host.run import run
 from imageport.jobs.child import source_manifest
+from imageport.jobs.ends import HERE
 from imageport.jobs.errors import (
     ChildFolder,
     ChildName,
@@ -28,12 +28,16 @@ from imageport.jobs.errors import (
     VdiskLocked,
 )
 from imageport.jobs.folder import JobFolder, job_folder
-from imageport.jobs.output import read_back, unproven, write_output
-from imageport.jobs.preflight import SourceFacts, check_output, check_source
+from imageport.jobs.migration import JobRun
+from imageport.jobs.output import read_back, write_output
+from imageport.jobs.outputs.local import LocalOutput
+from imageport.jobs.preflight import check_output
+from imageport.jobs.source import SourceFacts, check_source
 from imageport.jobs.work_disk import base_of, make_work_disk
 from imageport.model.job import MigrateRequest
 from imageport.model.target import DiskFormat, Firmware, Target
 from imageport.model.wishes import Operation
+from tests.unit.jobs.runs import job_run
 
 SIZE = 8 * MIB
 SUFFIXES = {
@@ -61,8 +65,13 @@ def request(source: Path, output: Path, **more: Any) -> MigrateRequest:
 
 def checked(asked: MigrateRequest) -> SourceFacts:
     facts = check_source(asked)
-    check_output(asked, facts)
+    check(asked, facts)
     return facts
+
+
+def check(asked: MigrateRequest, facts: SourceFacts) -> None:
+    output = LocalOutput(Path(asked.output), overwrite=asked.overwrite)
+    assert check_output(asked, facts, HERE, output) == []
 
 
 @pytest.mark.parametrize("form", list(SUFFIXES))
@@ -131,18 +140,21 @@ def test_space(
     usage = shutil.disk_usage(tmp_path)._replace(free=free_mib * MIB)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     if good:
-        check_output(asked, facts)
+        check(asked, facts)
     else:
         with pytest.raises(NoSpace):
-            check_output(asked, facts)
+            check(asked, facts)
 
 
 class Job(NamedTuple):
     """A job whose image was changed, up to its output."""
 
-    folder: JobFolder
-    facts: SourceFacts
-    output: Path
+    run: JobRun[MigrateRequest]
+    unproven: Path
+
+    @property
+    def source(self) -> Path:
+        return Path(self.run.request.source)
 
 
 @pytest.fixture(params=list(SUFFIXES))
@@ -153,10 +165,11 @@ def job(tmp_path: Path, own_home: Path, form_of: DiskFormat) -> Iterator[Job]:
     asked = request(source, output)
     facts = checked(asked)
     folder = job_folder(asked)
+    folder.make(asked)
     with open_disk(source) as reader:
         tree_hash(reader).save(source_manifest(folder))
     changed(folder, source)
-    yield Job(folder, facts, output)
+    yield Job(job_run(folder, asked, facts), tmp_path / f"win.1.unproven.{childs}")
     folder.remove()
 
 
@@ -167,19 +180,19 @@ def form_of(request: pytest.FixtureRequest) -> DiskFormat:
 
 def changed(folder: JobFolder, source: Path) -> None:
     """The job's layer with 512 bytes of its own at 4 MiB."""
-    make_work_disk(folder, base_of(folder, source, nothing))
+    make_work_disk(folder, base_of(folder, str(source), HERE, nothing))
     write = f"write -P 7 {4 * MIB} 512"
     run(["qemu-io", "-f", "qcow2", "-c", write, folder.work_disk])
 
 
 def test_the_child_holds_what_differs(job: Job) -> None:
-    source = Path(job.folder.request.source)
+    source = job.source
     before = source.read_bytes()
-    written = write_output(job.folder, job.facts, nothing, Event())
-    proof = read_back(job.folder, written, nothing)
+    written = write_output(job.run)
+    proof = read_back(job.run, written)
     assert source.read_bytes() == before
     assert proof.root == written.root
-    with open_disk(unproven(job.output)) as child:
+    with open_disk(job.unproven) as child:
         assert child.parent is not None
         assert [each.file.name for each in child.chain()][1] == str(source)
         buffer = bytearray(SIZE)
@@ -189,13 +202,13 @@ def test_the_child_holds_what_differs(job: Job) -> None:
         parent.read_into(0, expected)
     expected[4 * MIB : 4 * MIB + 512] = b"\x07" * 512
     assert buffer == expected
-    own = unproven(job.output).stat().st_blocks * 512
+    own = job.unproven.stat().st_blocks * 512
     assert own <= 4 * MIB, "the parent's blocks are not in it"
 
 
 def test_a_parent_that_changed_is_found_out(job: Job) -> None:
-    source = Path(job.folder.request.source)
-    written = write_output(job.folder, job.facts, nothing, Event())
+    source = job.source
+    written = write_output(job.run)
     with open_disk(source) as reader:
         stored = next(reader.runs(0, 512))
     assert isinstance(stored, Stored)
@@ -203,15 +216,15 @@ def test_a_parent_that_changed_is_found_out(job: Job) -> None:
         file.seek(stored.position)
         file.write(b"X")
     with pytest.raises(SourceChanged):
-        read_back(job.folder, written, nothing)
+        read_back(job.run, written)
 
 
 def test_what_a_killed_job_had_written_is_begun_anew(job: Job) -> None:
-    left = unproven(job.output)
+    left = job.unproven
     for path in (left, left.with_name(f"{left.name}.partial")):
         path.write_bytes(b"cut off")
-    written = write_output(job.folder, job.facts, nothing, Event())
-    assert read_back(job.folder, written, nothing).root == written.root
+    written = write_output(job.run)
+    assert read_back(job.run, written).root == written.root
 
 
 def test_files_of_a_chain_are_counted(tmp_path: Path) -> None:

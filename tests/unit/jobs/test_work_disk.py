@@ -11,6 +11,7 @@ from imageport.disk.child import create_child
 from imageport.disk.create import create_disk
 from imageport.disk.open import open_disk
 from imageport.disk.treehash import tree_hash
+from imageport.jobs.ends import HERE
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.work_disk import base_of
 from imageport.model.target import DiskFormat
@@ -33,7 +34,7 @@ def test_a_chain_is_copied(tmp_path: Path, form: DiskFormat) -> None:
     differing.finish()
     folder = JobFolder("job", tmp_path / "job")
     folder.path.mkdir()
-    base = base_of(folder, child, nothing)
+    base = base_of(folder, str(child), HERE, nothing)
     assert base == DiskRef(folder.base_disk, DiskFormat.RAW)
     with open_disk(child) as reader, open_disk(base.path) as copied:
         assert tree_hash(copied).root == tree_hash(reader).root
@@ -44,5 +45,5 @@ def test_what_qemu_reads_is_not_copied(tmp_path: Path) -> None:
     create_disk(source, DiskFormat.VHDX, 8 * MIB).finish()
     folder = JobFolder("job", tmp_path / "job")
     folder.path.mkdir()
-    assert base_of(folder, source, nothing) == DiskRef(source, DiskFormat.VHDX)
+    assert base_of(folder, str(source), HERE, nothing) == DiskRef(source, DiskFormat.VHDX)
     assert not folder.base_disk.exists()

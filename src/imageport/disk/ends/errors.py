@@ -72,6 +72,14 @@ class RefusedError(EndError):
     remedy: ClassVar[str] = "Read the peer's own words above; the request is not repeated."
 
 
+class InUseError(RefusedError):
+    """Another program has the file open, in a way that shuts ours out."""
+
+    code: ClassVar[str] = "end.in-use"
+    sentence: ClassVar[str] = "{file} is in use: {detail}."
+    remedy: ClassVar[str] = "End what uses the file, then start again."
+
+
 class UnsuitableError(RefusedError):
     """The peer answers, but cannot do what a disk needs: not its protocol, no ranges, no TLS."""
 

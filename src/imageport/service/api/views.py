@@ -22,7 +22,13 @@ def credential(row: credentials.CredentialRow) -> Credential:
 
 def location(row: places.Location) -> documents.ResourceLocation:
     """A resource location."""
-    return documents.ResourceLocation(id=row.id, name=row.name, created_at=row.created_at)
+    return documents.ResourceLocation(
+        id=row.id,
+        name=row.name,
+        created_at=row.created_at,
+        max_jobs=row.limits.jobs,
+        max_jobs_by_platform=dict(row.limits.platforms),
+    )
 
 
 def connector(tx: Tx, row: places.Connector) -> documents.Connector:

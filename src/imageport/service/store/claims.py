@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from imageport.model.service import JobStatus, Level
 from imageport.service.errors import LeaseLost
 from imageport.service.store.database import Tx
 from imageport.service.store.jobs import Job, ended, job_of
-from imageport.service.store.places import Connector
-from imageport.service.store.tables import jobs, leases, log_lines
+from imageport.service.store.places import UNLIMITED, Connector, limits_of
+from imageport.service.store.tables import jobs, leases, locations, log_lines
 
 LONGEST_LOG = 20_000
 """Lines kept of one lease; what comes later is dropped."""
@@ -62,19 +62,9 @@ class End:
 
 
 def claim(tx: Tx, connector: Connector, terms: Terms) -> Job | None:
-    """The oldest job of the connector's location that nobody holds, held by it now; or None."""
-    query = (
-        select(jobs)
-        .where(
-            jobs.c.location == connector.location,
-            jobs.c.customer == connector.customer,
-            jobs.c.claimable_at <= tx.now,
-        )
-        .order_by(jobs.c.created_at, jobs.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = tx.run(query).first()
+    """The oldest job of the connector's location that nobody holds and that its limits allow, held
+    by it now; or None."""
+    row = _next(tx, connector)
     if row is None:
         return None
     job = job_of(row)
@@ -95,6 +85,52 @@ def claim(tx: Tx, connector: Connector, terms: Terms) -> Job | None:
     told = f"Claimed by the connector {connector.name}."
     _keep_lines(tx, job.id, fence, [Line(0, tx.now, Level.INFO, told)])
     return job_of(tx.run(select(jobs).where(jobs.c.id == job.id)).one())
+
+
+def _next(tx: Tx, connector: Connector) -> Row[Any] | None:
+    full = _full(tx, connector.location)
+    if full is None:
+        return None
+    query = (
+        select(jobs)
+        .where(
+            jobs.c.location == connector.location,
+            jobs.c.customer == connector.customer,
+            jobs.c.claimable_at <= tx.now,
+            jobs.c.platform.not_in(full),
+        )
+        .order_by(jobs.c.created_at, jobs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return tx.run(query).first()
+
+
+def _full(tx: Tx, location: str) -> set[str] | None:
+    """The platforms that no further job may be begun on; None when there may be none at all.
+
+    Where there are limits, the location is locked until the claim is written: two connectors that
+    ask at once would both find the last place free.
+    """
+    query = select(locations).where(locations.c.id == location)
+    limits = limits_of(tx.run(query).one())
+    if limits == UNLIMITED:
+        return set()
+    limits = limits_of(tx.run(query.with_for_update()).one())
+    held = select(jobs.c.platform, func.count()).where(
+        jobs.c.location == location,
+        jobs.c.status == JobStatus.IN_PROGRESS.value,
+        jobs.c.claimable_at > tx.now,
+    )
+    rows = tx.run(held.group_by(jobs.c.platform))
+    running: dict[str, int] = {platform: count for platform, count in rows}  # noqa: C416  # typed
+    if limits.jobs is not None and sum(running.values()) >= limits.jobs:
+        return None
+    return {
+        platform.value
+        for platform, most in limits.platforms.items()
+        if running.get(platform.value, 0) >= most
+    }
 
 
 def renew(  # noqa: PLR0913, PLR0917  # who, what, and what is new

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 
-from imageport.model.service import JobStatus, JobType
+from imageport.model.service import JobStatus, JobType, PlatformName
 from imageport.service.errors import Conflict, NotFound
 from imageport.service.store.database import Tx
 from imageport.service.store.tables import jobs
@@ -23,6 +23,7 @@ class Job:
     customer: str
     location: str
     type: JobType
+    platform: PlatformName
     dry_run: bool
     request: dict[str, Any]
     status: JobStatus
@@ -55,6 +56,7 @@ class NewJob:
     customer: str
     location: str
     type: JobType
+    platform: PlatformName
     request: dict[str, Any]
     created_by: str
     dry_run: bool = False
@@ -69,6 +71,7 @@ def create(tx: Tx, new: NewJob) -> Job:
             customer=new.customer,
             location=new.location,
             type=new.type.value,
+            platform=new.platform.value,
             dry_run=new.dry_run,
             request=new.request,
             status=JobStatus.NOT_STARTED.value,
@@ -167,6 +170,8 @@ def uses_credential(tx: Tx, customer: str, id: str) -> str | None:
 
 def _credential_ids(value: Any) -> set[str]:
     """Every value of a field that names a credential, by the names that wire fields have."""
+    if isinstance(value, list):
+        return set().union(*map(_credential_ids, value))
     if not isinstance(value, dict):
         return set()
     own = {
@@ -189,5 +194,6 @@ def job_of(row: Row[Any]) -> Job:
     """A row, also one without what is long."""
     values = {"result": None, "request": {}, **row._mapping}
     values["type"] = JobType(values["type"])
+    values["platform"] = PlatformName(values["platform"])
     values["status"] = JobStatus(values["status"])
     return Job(**values)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from imageport.model.service import PlatformName
 from imageport.service.errors import Conflict, Exists, InUse, NotFound, WrongSecret
 from imageport.service.store.customers import hashed
 from imageport.service.store.database import Tx
@@ -21,6 +24,17 @@ CODE_HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many jobs of a location may be under way at once: in all, and of a platform."""
+
+    jobs: int | None = None
+    platforms: Mapping[PlatformName, int] = field(default_factory=dict)
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """Where connectors run."""
 
@@ -28,6 +42,7 @@ class Location:
     customer: str
     name: str
     created_at: datetime
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +61,34 @@ class Connector:
     seen_at: datetime | None
 
 
-def add_location(tx: Tx, customer: str, name: str) -> Location:
+def add_location(tx: Tx, customer: str, name: str, limits: Limits = UNLIMITED) -> Location:
     """Raises Exists."""
-    location = Location(str(uuid.uuid4()), customer, name, tx.now)
-    values = {"id": location.id, "customer": customer, "name": name, "created_at": tx.now}
+    location = Location(str(uuid.uuid4()), customer, name, tx.now, limits)
+    values = {"id": location.id, "customer": customer, "created_at": tx.now}
+    with _unique(name), tx.connection.begin_nested():
+        tx.run(insert(locations).values(values | _values(name, limits)))
+    return location
+
+
+def change_location(tx: Tx, customer: str, id: str, name: str, limits: Limits) -> Location:
+    """Give it this name and these limits; jobs under way go on. Raises NotFound, Exists."""
+    read_location(tx, customer, id)
+    with _unique(name), tx.connection.begin_nested():
+        tx.run(update(locations).where(locations.c.id == id).values(_values(name, limits)))
+    return read_location(tx, customer, id)
+
+
+def _values(name: str, limits: Limits) -> dict[str, Any]:
+    by_platform = {platform.value: most for platform, most in limits.platforms.items()}
+    return {"name": name, "most_jobs": limits.jobs, "most_by_platform": by_platform or None}
+
+
+@contextmanager
+def _unique(name: str) -> Iterator[None]:
     try:
-        with tx.connection.begin_nested():
-            tx.run(insert(locations).values(values))
+        yield
     except IntegrityError as error:
         raise Exists(what="resource location", id=name) from error
-    return location
 
 
 def read_location(tx: Tx, customer: str, id: str) -> Location:
@@ -64,13 +97,13 @@ def read_location(tx: Tx, customer: str, id: str) -> Location:
     row = tx.run(select(locations).where(chosen)).first()
     if row is None:
         raise NotFound(what="resource location", id=id)
-    return Location(row.id, row.customer, row.name, row.created_at)
+    return _location(row)
 
 
 def list_locations(tx: Tx, customer: str) -> list[Location]:
     """By name."""
     query = select(locations).where(locations.c.customer == customer).order_by(locations.c.name)
-    return [Location(row.id, row.customer, row.name, row.created_at) for row in tx.run(query)]
+    return [_location(row) for row in tx.run(query)]
 
 
 def remove_location(tx: Tx, customer: str, id: str) -> None:
@@ -159,6 +192,16 @@ def online(tx: Tx, customer: str, since: datetime) -> int:
 
 def _find(tx: Tx, id: str) -> Connector:
     return _connector(tx.run(select(connectors).where(connectors.c.id == id)).one())
+
+
+def _location(row: Row[Any]) -> Location:
+    return Location(row.id, row.customer, row.name, row.created_at, limits_of(row))
+
+
+def limits_of(row: Row[Any]) -> Limits:
+    """Of a row of `locations`."""
+    by_platform = row.most_by_platform or {}
+    return Limits(row.most_jobs, {PlatformName(name): most for name, most in by_platform.items()})
 
 
 def _connector(row: Row[Any]) -> Connector:

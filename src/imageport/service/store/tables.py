@@ -117,6 +117,9 @@ locations = Table(
     _customer(),
     Column("name", NAME, nullable=False),
     Column("created_at", Utc, nullable=False),
+    # How many jobs may be under way at once: in all, and by platform; null is without limit.
+    Column("most_jobs", Integer),
+    Column("most_by_platform", JSON(none_as_null=True)),
     Index(None, "customer", "name", unique=True),
 )
 
@@ -146,6 +149,7 @@ jobs = Table(
     _customer(),
     Column("location", GUID, ForeignKey("locations.id"), nullable=False),
     Column("type", String(32), nullable=False),
+    Column("platform", String(16), nullable=False, server_default="Local"),
     Column("dry_run", Boolean, nullable=False),
     Column("request", JSON, nullable=False),
     Column("status", String(16), nullable=False),

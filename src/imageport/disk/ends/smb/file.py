@@ -21,6 +21,8 @@ WORKERS = 4
 SILENCE = 60.0
 """Seconds without a byte after which a connection is given up."""
 _CHECK_EVERY = 2.0
+_UNIX_EPOCH = 11_644_473_600
+"""Seconds from 1601, where SMB counts from, to 1970."""
 _SMALLEST_QUERY = 1 << 20
 
 
@@ -61,6 +63,7 @@ class SmbFile(RemoteFile):
             self._pool.close()
             raise
         self.size, self._expected = stamp.size, stamp
+        self.modified = max(0, stamp.written // 10_000_000 - _UNIX_EPOCH)
         self.fingerprint = f"{self.name}:{stamp.identity}:{stamp.size}:{stamp.written}"
         self.identity = (
             location.host.lower(),

@@ -10,8 +10,10 @@ from enum import IntEnum, IntFlag
 from typing import Any, NamedTuple
 
 from smbprotocol.file_info import (
+    FileAttributes,
     FileDispositionInformation,
     FileEndOfFileInformation,
+    FileInformationClass,
     FileRenameInformation,
     InfoType,
 )
@@ -22,6 +24,7 @@ from smbprotocol.open import (
     CreateOptions,
     ImpersonationLevel,
     Open,
+    QueryDirectoryFlags,
     SMB2QueryInfoRequest,
     SMB2QueryInfoResponse,
     SMB2SetInfoRequest,
@@ -34,7 +37,7 @@ from imageport.disk.ends.errors import DeniedError, InsecureError
 from imageport.disk.ends.smb.channel import Channel
 from imageport.disk.ends.smb.location import SmbLocation
 from imageport.disk.ends.smb.packets import Address
-from imageport.disk.ends.smb.status import END_OF_FILE, FOREIGN, status_of
+from imageport.disk.ends.smb.status import END_OF_FILE, FOREIGN, NO_MORE_FILES, status_of
 from imageport.model.credentials import UsernamePassword
 
 LARGEST = 8 * MIB
@@ -46,6 +49,7 @@ _RANGE = struct.Struct("<QQ")
 _RANGES_ROOM = 64 * 1024
 _NETWORK_OPEN = struct.Struct("<QQQQQQI4x")
 _FULL_SIZE = struct.Struct("<QQQII")
+_FROM_THE_START = int(QueryDirectoryFlags.SMB2_RESTART_SCANS)
 _INTERNAL_CLASS, _NETWORK_OPEN_CLASS, _FULL_SIZE_CLASS = 6, 34, 7
 
 
@@ -271,6 +275,23 @@ class Handle:
         body = self._control(CtlCode.FSCTL_QUERY_ALLOCATED_RANGES, asked, _RANGES_ROOM)
         for start, size in _RANGE.iter_unpack(body):
             yield max(start, offset), min(start + size, offset + length)
+
+    def entries(self) -> Iterator[tuple[str, int]]:
+        """(name, size) of each file of this folder, without its folders."""
+        kind, flag = FileInformationClass.FILE_DIRECTORY_INFORMATION, _FROM_THE_START
+        while True:
+            try:
+                found = self._open.query_directory("*", kind, flag)
+            except FOREIGN as error:
+                if status_of(error) in NO_MORE_FILES:
+                    return
+                raise
+            flag = 0
+            for entry in found:
+                attributes = entry["file_attributes"].get_value()
+                if not attributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY:
+                    name = entry["file_name"].get_value().decode("utf-16-le", "replace")
+                    yield name, entry["end_of_file"].get_value()
 
     def close(self) -> None:
         """Close the file."""

@@ -69,3 +69,7 @@ class SmbLocation:
         """The file `name` of the same folder. Raises `AddressError`."""
         folder = self.path.rpartition("/")[0]
         return SmbLocation(self.host, self.share, f"{folder}/{name}".lstrip("/"), self.port)
+
+    def within(self, name: str) -> SmbLocation:
+        """The file `name` of this folder. Raises `AddressError`."""
+        return SmbLocation(self.host, self.share, f"{self.path}/{name}".lstrip("/"), self.port)

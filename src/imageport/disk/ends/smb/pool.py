@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from imageport.disk.ends.errors import RefusedError, UnreachableError
+from imageport.disk.ends.errors import InUseError, UnreachableError
 from imageport.disk.ends.retry import RetryBudget, TransientError
 from imageport.disk.ends.smb.lane import Handle, Lane, Login
 from imageport.disk.ends.smb.status import FOREIGN, IN_USE, status_of, translated
@@ -46,9 +46,8 @@ class Pool:
         except UnreachableError as error:
             if not isinstance(error.__cause__, _InUseError):
                 raise
-            raise RefusedError(
-                file=self._name, offset=offset, detail=str(error.__cause__)
-            ) from error
+            detail = str(error.__cause__)
+            raise InUseError(file=self._name, offset=offset, detail=detail) from error
 
     def close(self) -> None:
         """Close the handles and their connections; safe to repeat, and more may be opened."""

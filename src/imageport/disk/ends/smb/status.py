@@ -8,7 +8,13 @@ import struct
 from cryptography.exceptions import InvalidTag
 from smbprotocol.exceptions import SMBAuthenticationError, SMBException, SMBResponseException
 
-from imageport.disk.ends.errors import DeniedError, NoSpaceError, NotFoundError, RefusedError
+from imageport.disk.ends.errors import (
+    DeniedError,
+    InUseError,
+    NoSpaceError,
+    NotFoundError,
+    RefusedError,
+)
 from imageport.disk.ends.retry import TransientError
 from imageport.disk.ends.smb.channel import StatusError
 from imageport.disk.errors import DiskError, TargetExistsError
@@ -17,6 +23,8 @@ FOREIGN = (SMBException, StatusError, OSError, ValueError, KeyError, struct.erro
 """What the library, the socket and a peer that talks nonsense raise."""
 
 END_OF_FILE = 0xC0000011
+NO_MORE_FILES = frozenset({0x80000006, 0xC000000F})
+"""The listing of a folder is at its end, or matched nothing."""
 NOT_FOUND = frozenset({0xC000000F, 0xC0000034, 0xC000003A, 0xC00000BE, 0xC00000CC, 0xC0000225})
 IN_USE = frozenset({0xC0000043, 0xC0000054, 0xC0000055, 0xC0000056})
 UNSUPPORTED = frozenset({0xC0000010, 0xC00000BB, 0xC000000D, 0xC0000002})
@@ -120,7 +128,7 @@ def _of_status(status: int, name: str, offset: int) -> DiskError | TransientErro
         return NoSpaceError(file=name, detail=_FULL[status] + code)
     if status == EXISTS:
         return TargetExistsError(file=name)
-    detail = _REFUSED.get(status, "the server gives no reason")
+    kind, detail = RefusedError, _REFUSED.get(status, "the server gives no reason")
     if status in IN_USE:
-        detail = "another program has the file open"
-    return RefusedError(file=name, offset=offset, detail=detail + code)
+        kind, detail = InUseError, "another program has the file open"
+    return kind(file=name, offset=offset, detail=detail + code)

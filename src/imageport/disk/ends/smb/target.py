@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from imageport.disk.base import KIB, ZEROS
 from imageport.disk.ends.errors import DeniedError, EndError, NotFoundError, RefusedError
@@ -19,6 +19,8 @@ from imageport.disk.target import TargetFile
 from imageport.model.credentials import UsernamePassword
 
 SUFFIX = ".partial"
+_WINDOWS_DISKS = frozenset({".vhd", ".vhdx", ".avhd", ".avhdx"})
+"""Windows attaches none of them that is a sparse file, wherever it lies."""
 _SMALLEST_HOLE = 64 * KIB
 _DISCARD_PATIENCE = 5.0
 """Seconds: whoever gives up a copy does not want to wait for a server that is gone."""
@@ -43,6 +45,7 @@ class SmbTarget(TargetFile):
         state: Path,
         resume: bool = False,
         overwrite: bool = False,
+        sparse: bool | None = None,
         require_encryption: bool = True,
         patience: float = PATIENCE,
         cancel: threading.Event | None = None,
@@ -51,11 +54,14 @@ class SmbTarget(TargetFile):
 
         `state` is the file here in which a format keeps what it needs to be resumed (`record`).
         With `resume`, a partial file that is there is gone on with. With `overwrite`, a file that
-        has the name already is replaced at completion, not before. `require_encryption` and
+        has the name already is replaced at completion, not before. Unless it is `sparse`, zeros
+        take room at the server; None is what the file's name suits. `require_encryption` and
         `patience` are as for `SmbFile`.
         """
         self.location, self.name, self.record = location, location.name, state
         self._resume, self._overwrite = resume, overwrite
+        plain = PurePosixPath(location.path).suffix.lower() in _WINDOWS_DISKS
+        self._sparse = not plain if sparse is None else sparse
         self._path = location.windows_path
         self._partial = self._path + SUFFIX
         self._login = Login(location, credential, require_encryption, min(SILENCE, patience))
@@ -156,7 +162,7 @@ class SmbTarget(TargetFile):
             # Not when this is repeated after the connection broke: then we made the file.
             self.resumed = self._resume and not handle.created
         self._identity, self._size = stamp.identity, stamp.size
-        _make_sparse(handle)
+        self._make_sparse(handle)
 
     def _rename(self, handle: Handle) -> None:
         if self._overwrite:
@@ -164,7 +170,7 @@ class SmbTarget(TargetFile):
             self._require_free_name(handle.lane)
         handle.rename(self._path, replace=self._overwrite)
         # Samba forgets the attribute here, and would call every hole data.
-        _make_sparse(handle)
+        self._make_sparse(handle)
 
     def _open_owner(self, lane: Lane) -> Handle:
         """The handle that may rename and delete; nobody else can have one at the same time."""
@@ -197,6 +203,15 @@ class SmbTarget(TargetFile):
             if not self._overwrite:
                 raise TargetExistsError(file=self.name)
 
+    def _make_sparse(self, handle: Handle) -> None:
+        if not self._sparse:
+            return
+        try:
+            handle.make_sparse()
+        except FOREIGN as error:
+            if status_of(error) not in UNSUPPORTED:
+                raise
+
     def _zero(self, handle: Handle, offset: int, view: memoryview) -> None:
         try:
             handle.zero(offset, len(view))
@@ -218,14 +233,6 @@ class SmbTarget(TargetFile):
             return False
         finally:
             pool.close()
-
-
-def _make_sparse(handle: Handle) -> None:
-    try:
-        handle.make_sparse()
-    except FOREIGN as error:
-        if status_of(error) not in UNSUPPORTED:
-            raise
 
 
 def _is_hole(data: bytes | memoryview) -> bool:

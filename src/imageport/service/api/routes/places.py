@@ -44,7 +44,7 @@ def add_location(body: NewLocation, caller: Administrator, asked: Posted) -> Res
     """Make one."""
 
     def effect(tx: Tx) -> Answer:
-        row = places.add_location(tx, caller.customer, body.name)
+        row = places.add_location(tx, caller.customer, body.name, _limits(body))
         note(tx, caller, "location.add", row.id)
         return Answer(201, views.location(row), f"/ips/resourceLocations/{row.id}")
 
@@ -56,6 +56,22 @@ def read_location(id: Id, caller: Reader, service: Service) -> ResourceLocation:
     """One."""
     with service.store.reading() as tx:
         return views.location(places.read_location(tx, caller.customer, id))
+
+
+@router.put("/resourceLocations/{id}", responses=responses(404, 409))
+def change_location(
+    id: Id, body: NewLocation, caller: Administrator, service: Service
+) -> ResourceLocation:
+    """Another name, other limits; jobs under way go on."""
+    with service.store.writing() as tx:
+        row = places.change_location(tx, caller.customer, id, body.name, _limits(body))
+        note(tx, caller, "location.change", id)
+    service.bell.ring(id)
+    return views.location(row)
+
+
+def _limits(body: NewLocation) -> places.Limits:
+    return places.Limits(body.max_jobs, body.max_jobs_by_platform)
 
 
 @router.delete(

@@ -1,0 +1,1 @@
+"""Stores of Citrix Provisioning: folders of vDisks, here or on a share."""

@@ -1,0 +1,1 @@
+"""Stores of Citrix Provisioning, as folders here and on a real Samba."""

@@ -1,0 +1,1 @@
+"""Platforms, without anything to talk to."""
