@@ -26,7 +26,7 @@ from imageport.service.api.settings import Settings
 from imageport.service.bootstrap import FirstAdministrator, first_administrator
 from imageport.service.server import Address, Server
 from imageport.service.store.database import Database
-from imageport.service.wallet.master import LocalMasterKey, new_line
+from imageport.service.wallet.local import LocalMasterKey, new_line
 from imageport.wire.connector import Finish, Progress, Renew
 from tests.contract.service.postgres import Postgres
 

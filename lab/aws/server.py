@@ -20,6 +20,7 @@ from typing import Any
 
 import moto.ebs.urls
 import moto.ec2.urls
+import moto.kms.urls
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -29,6 +30,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws.ebs import StrictEbs
 from lab.aws.ec2 import StrictEc2
+from lab.aws.kms import StrictKms
 from lab.aws.settings import Settings
 from lab.aws.signature import Signed
 from lab.aws.store import Store
@@ -49,6 +51,7 @@ class Lab:
 
         moto.ebs.urls.url_paths = dict.fromkeys(moto.ebs.urls.url_paths, Ebs.dispatch)
         moto.ec2.urls.url_paths = dict.fromkeys(moto.ec2.urls.url_paths, Ec2.dispatch)
+        moto.kms.urls.url_paths = dict.fromkeys(moto.kms.urls.url_paths, StrictKms.dispatch)
         self._aws = Signed(DomainDispatcherApplication(create_backend_app))
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -76,10 +76,12 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
         ),
     ] = None,
     master_key: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
-            help="File of the key that wraps all secrets; by default in the state folder.",
-            envvar="IMAGEPORT_MASTER_KEY_FILE",
+            help="What wraps all secrets: FILE, aws-kms:KEY or vault:MOUNT/KEY; by default a file "
+            "in the state folder. May be repeated, the newest first, to go from one to another.",
+            envvar="IMAGEPORT_MASTER_KEY_FROM",
+            metavar="FILE|aws-kms:KEY|vault:MOUNT/KEY",
         ),
     ] = None,
     customer: Annotated[
@@ -109,7 +111,8 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
         address = Address(host, port, tls_certificate, tls_key)
         settings = Settings(retention=timedelta(hours=keep_jobs))
         write_logs()
-        serving = Serving(Wanted(address, customer, database, master_key, settings, own))
+        masters = tuple(master_key or ())
+        serving = Serving(Wanted(address, customer, database, masters, settings, own))
         _tell(serving.started, folders if connector else (), as_json=as_json)
         serving.run()
 

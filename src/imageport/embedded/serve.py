@@ -6,7 +6,6 @@ import signal
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 from imageport.connector.settings import Settings as ConnectorSettings
@@ -19,7 +18,7 @@ from imageport.service.bootstrap import FirstAdministrator, first_administrator
 from imageport.service.errors import PasswordInUrl
 from imageport.service.server import Address, Server
 from imageport.service.store.database import Database, has_password
-from imageport.service.wallet.master import master_key
+from imageport.service.wallet.chosen import master_key
 
 _STARTING_SECONDS = 60.0
 
@@ -27,12 +26,12 @@ _STARTING_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be served. `database` None is SQLite in the state folder; `connector` None is
-    none: connectors elsewhere do the work."""
+    none: connectors elsewhere do the work. `master_key`: see `wallet.chosen`."""
 
     address: Address
     customer: str
     database: str | None
-    master_key: Path | None
+    master_key: tuple[str, ...]
     service: Settings
     connector: ConnectorSettings | None
 
@@ -61,7 +60,7 @@ class Serving:
         folder = subfolder("service")
         self._store = Database(wanted.database or f"sqlite:///{folder / 'service.db'}")
         self._store.upgrade()
-        master = master_key(wanted.master_key or folder / "master.key")
+        master = master_key(wanted.master_key, folder / "master.key")
         app = create_app(self._store, master, wanted.service)
         socket = folder / "connector.sock" if wanted.connector else None
         self._server = Server(app, wanted.address, socket)

@@ -168,6 +168,50 @@ class SecretUnreadable(ServiceError):
     remedy = "Start the service with the master key that it was sealed under."
 
 
+class MasterKeyMissing(SecretUnreadable):
+    """A key is wrapped by a master key that this service was not given."""
+
+    code = "wallet.master-key-missing"
+    sentence = "The {what} is wrapped by the master key {master}, which the service does not have."
+    remedy = "Name that master key, too, after the newest one: docs/operations.md says how."
+
+
+class KeyServiceError(ServiceError):
+    """The key service does not do what the wallet needs; what needs no wallet goes on."""
+
+    status = 503
+
+
+class KeyServiceAway(KeyServiceError):
+    """It does not answer, or cannot at the moment."""
+
+    code = "wallet.key-service"
+    sentence = "The key service {service} cannot be used at the moment: {detail}."
+    remedy = "Send the request again in a few seconds, with the same Idempotency-Key."
+
+
+class KeyServiceRefused(KeyServiceError):
+    """It answers, and says no."""
+
+    code = "wallet.key-refused"
+    sentence = "The key service {service} refuses the master key to the service: {detail}."
+    remedy = (
+        "Whoever runs the service: check the key's state, and the rights and credentials that the "
+        "service has; its log has the key service's own words."
+    )
+
+
+class MasterKeyMisnamed(ServiceError):
+    """What --master-key says names no master key."""
+
+    code = "wallet.master-key-name"
+    sentence = "The master key {said} cannot be used: {detail}."
+    remedy = (
+        "Give a FILE, aws-kms:KEY with the key's ARN, id or alias/NAME, or vault:MOUNT/KEY with "
+        "VAULT_ADDR set; docs/operations.md has an example of each."
+    )
+
+
 class MasterKeyInvalid(ServiceError):
     """The master key is missing or not a key."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ from fastapi import FastAPI
 
 from imageport.model.errors import ImageportError
 from imageport.service.api.app import state_of
+from imageport.service.loopback import is_loopback
 
 GRACE_SECONDS = 10
 """What requests under way may still take after a polite kill."""
@@ -51,7 +51,7 @@ class Address:
 
     def check(self) -> None:
         """Raises ClearText."""
-        if self.certificate is None and not _is_loopback(self.host):
+        if self.certificate is None and not is_loopback(self.host):
             raise ClearText(host=self.host)
 
 
@@ -155,10 +155,3 @@ def _private_socket(path: Path) -> Iterator[socket.socket]:
         own.listen()
         yield own
     path.unlink(missing_ok=True)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -216,10 +216,11 @@ class Status(Document):
 
 
 class Health(Document):
-    """Of one replica."""
+    """Of one replica: `ok`, or `degraded` by a problem that only some requests meet."""
 
     status: str
     version: str
+    problem: Problem | None = None
 
 
 class Token(Document):

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from imageport.service.store.database import Database
+from lab.aws.process import LabProcess
+from lab.openbao import OpenBao
 from tests.contract.service.postgres import Postgres
 
 
@@ -16,6 +18,18 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    with LabProcess(tmp_path_factory.mktemp("aws")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    with OpenBao(tmp_path_factory.mktemp("openbao")) as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -24,7 +24,8 @@ from imageport.service.api.state import State
 from imageport.service.server import Address, Server
 from imageport.service.store import customers
 from imageport.service.store.database import Database
-from imageport.service.wallet.master import LocalMasterKey, new_line
+from imageport.service.wallet.local import LocalMasterKey, new_line
+from imageport.service.wallet.master import MasterKey
 from imageport.wire.connector import AUDIENCE
 
 MASTER = LocalMasterKey(new_line(), "a test")
@@ -68,9 +69,11 @@ class Replica:
 
 
 @contextmanager
-def replica(store: Database, settings: Settings = QUICK) -> Iterator[Replica]:
+def replica(
+    store: Database, settings: Settings = QUICK, master: MasterKey = MASTER
+) -> Iterator[Replica]:
     """Run one over the store."""
-    app = create_app(store, MASTER, settings)
+    app = create_app(store, master, settings)
     server = Server(app, Address(port=0))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -100,6 +103,10 @@ class RawConnector:
             "version": "1",
         }
         assert self.ask("$register", self.registration).status_code == 200
+
+    def move(self, url: str) -> None:
+        """Speak to another replica."""
+        self._url = f"{url}/ips/connectors/{self.id}/"
 
     def headers(self, **claims: Any) -> dict[str, str]:
         """A token that it has signed."""
@@ -146,6 +153,20 @@ def migration(location: str, **more: Any) -> dict[str, Any]:
         "targetPlatform": "Gcp",
         "outputDiskName": "/images/master.raw",
         **more,
+    }
+
+
+def export(place: str, credential: str) -> dict[str, Any]:
+    """A body for `$export`."""
+    return {
+        "platform": "Local",
+        "resourceLocationId": place,
+        "sourceDiskName": "/images/master.vmdk",
+        "outputStorageLocation": {
+            "location": "smb://10.0.1.212/Files/",
+            "credentialId": credential,
+        },
+        "outputImageFilename": "nightly",
     }
 
 

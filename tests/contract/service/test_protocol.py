@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from tests.contract.service.replica import (
     QUICK,
     RawConnector,
     Replica,
+    export,
     location,
     migration,
     replica,
@@ -37,24 +37,11 @@ def admin(service: Replica) -> Iterator[httpx.Client]:
         yield client
 
 
-def _export(place: str, credential: str) -> dict[str, Any]:
-    return {
-        "platform": "Local",
-        "resourceLocationId": place,
-        "sourceDiskName": "/images/master.vmdk",
-        "outputStorageLocation": {
-            "location": "smb://10.0.1.212/Files/",
-            "credentialId": credential,
-        },
-        "outputImageFilename": "nightly",
-    }
-
-
 def test_a_secret_is_handed_to_the_lease_alone(admin: httpx.Client) -> None:
     place = location(admin)
-    assert admin.post("/ips/images/$export", json=_export(place, "share")).status_code == 404
+    assert admin.post("/ips/images/$export", json=export(place, "share")).status_code == 404
     assert admin.post("/ips/credentials", json=SHARE).status_code == 201
-    job = admin.post("/ips/images/$export", json=_export(place, "share")).json()["id"]
+    job = admin.post("/ips/images/$export", json=export(place, "share")).json()["id"]
     assert admin.delete("/ips/credentials/share").status_code == 409
     holder, other = RawConnector(admin, place, "one"), RawConnector(admin, place, "two")
     work = holder.claim()

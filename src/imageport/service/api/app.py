@@ -28,7 +28,12 @@ from imageport.service.api.routes import (
 from imageport.service.api.routes import tokens as token_routes
 from imageport.service.api.settings import Settings
 from imageport.service.api.state import State
-from imageport.service.errors import StoreUnavailable
+from imageport.service.errors import (
+    KeyServiceAway,
+    KeyServiceError,
+    SecretUnreadable,
+    StoreUnavailable,
+)
 from imageport.service.store import answers, claims
 from imageport.service.store import jobs as job_store
 from imageport.service.store.database import Database
@@ -41,12 +46,18 @@ _LOG = logging.getLogger(__name__)
 
 
 def create_app(store: Database, master: MasterKey, settings: Settings) -> FastAPI:
-    """A replica over a store whose tables are this version's. Raises StoreOutdated, ..."""
+    """A replica over a store whose tables are this version's.
+
+    Raises StoreOutdated, KeyServiceRefused, MasterKeyMissing, ...; starts while the key service is
+    away.
+    """
     store.check()
     state = _state(store, Wallet(master), settings)
-    with store.writing() as tx:
-        state.wallet.rewrap(tx)
-        tokens.renew_token_key(tx, state.wallet, settings.token_key_age, settings.token_lifetime)
+    try:
+        _keep_keys(state)
+    except KeyServiceAway as error:
+        # Connectors need no wallet to go on with their jobs; what does is asked for every minute.
+        _LOG.error("%s", error.message)
     app = FastAPI(
         title="imageport",
         version=__version__,
@@ -113,10 +124,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _tidy(state: State) -> None:
     """Forget what is over; every replica does, and none minds the others."""
     while True:
-        try:
-            await asyncio.to_thread(_forget, state)
-        except StoreUnavailable as error:
-            _LOG.warning("%s", error.message)
+        for task in (_forget, _keep_keys):
+            try:
+                await asyncio.to_thread(task, state)
+            except (StoreUnavailable, KeyServiceError, SecretUnreadable) as error:
+                _LOG.warning("%s", error.message)
         await asyncio.sleep(_TIDY_SECONDS)
 
 
@@ -124,8 +136,14 @@ def _forget(state: State) -> None:
     with state.store.writing() as tx:
         job_store.forget_old(tx)
         answers.forget(tx, tx.now - state.settings.retention)
-        settings = state.settings
-        tokens.renew_token_key(tx, state.wallet, settings.token_key_age, settings.token_lifetime)
+
+
+def _keep_keys(state: State) -> None:
+    """Whatever is not under the newest master key, and keys of tokens that have had their time."""
+    if count := state.wallet.rewrap(state.store):
+        _LOG.info("%d keys are now wrapped by the newest master key", count)
+    age, lifetime = state.settings.token_key_age, state.settings.token_lifetime
+    tokens.renew_token_key(state.store, state.wallet, age, lifetime)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

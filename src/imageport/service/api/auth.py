@@ -15,6 +15,8 @@ from imageport.service.api import tokens
 from imageport.service.api.state import Service
 from imageport.service.errors import NotAllowed, NotAuthenticated, NotFound, WrongCustomer
 from imageport.service.store import customers, places
+from imageport.service.store.customers import Client
+from imageport.service.store.database import Tx
 from imageport.service.store.places import Connector
 
 _AUTHORIZATION = re.compile(
@@ -62,12 +64,16 @@ def caller(needed: Role) -> Callable[..., Caller]:
             ),
         ] = None,
     ) -> Caller:
-        with service.store.reading() as tx:
-            customer, id = tokens.client_of(tx, service.wallet, _token(request))
+        token = _token(request)
+
+        def known(tx: Tx) -> Client:
+            customer, id = tokens.client_of(tx, service.wallet, token)
             try:
-                client = customers.read_client(tx, customer, id)
+                return customers.read_client(tx, customer, id)
             except NotFound as error:
                 raise NotAuthenticated(detail="the client was removed") from error
+
+        client = service.wallet.reading(service.store, known)
         service.requests.take(client.id)
         if citrix_customer_id is not None and citrix_customer_id != client.customer:
             raise WrongCustomer(customer=_short(citrix_customer_id))

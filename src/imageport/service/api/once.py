@@ -48,19 +48,30 @@ class Asked:
     hash: str
 
     def once(self, caller: Caller, effect: Callable[[Tx], Answer]) -> Response:
-        """Do it and answer, or give the answer again that was given. Raises KeyReused, ..."""
-        with self.service.store.writing() as tx:
+        """Do it and answer, or give the answer again that was given. Raises KeyReused, ...
+
+        `effect` may run again in another transaction: what it does is in the database alone.
+        """
+
+        def run(tx: Tx) -> dict[str, Any]:
             if self.key is None:
-                return _response(effect(tx).as_dict())
-            customer, key = caller.customer, f"{caller.id} {self.key}"
-            known = answers.begin(tx, customer, _hashed(key), self.hash)
-            what = wallet.answer(_hashed(key))
-            if known:
-                return _response(json.loads(self.service.wallet.open(tx, customer, what, known)))
-            said = effect(tx).as_dict()
-            sealed = self.service.wallet.seal(tx, customer, what, json.dumps(said).encode())
-            answers.keep(tx, customer, _hashed(key), sealed)
-            return _response(said)
+                return effect(tx).as_dict()
+            return self._kept(tx, caller.customer, _hashed(f"{caller.id} {self.key}"), effect)
+
+        return _response(self.service.wallet.writing(self.service.store, run))
+
+    def _kept(
+        self, tx: Tx, customer: str, key: str, effect: Callable[[Tx], Answer]
+    ) -> dict[str, Any]:
+        known = answers.begin(tx, customer, key, self.hash)
+        what = wallet.answer(key)
+        if known:
+            said: dict[str, Any] = json.loads(self.service.wallet.open(tx, customer, what, known))
+            return said
+        said = effect(tx).as_dict()
+        sealed = self.service.wallet.seal(tx, customer, what, json.dumps(said).encode())
+        answers.keep(tx, customer, key, sealed)
+        return said
 
 
 async def _asked(

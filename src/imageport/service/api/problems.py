@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 def problem_response(error: ImageportError, headers: Mapping[str, str] | None = None) -> Response:
     """The answer for an error."""
-    status = error.status if isinstance(error, ServiceError) else 500
+    status = _status(error)
     added = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED:
         added["WWW-Authenticate"] = 'Bearer realm="imageport"'
@@ -30,10 +30,12 @@ def problem_response(error: ImageportError, headers: Mapping[str, str] | None = 
         added["Retry-After"] = str(error.data["seconds"])
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         added["Retry-After"] = "2"
-    return JSONResponse(_document(error, status), status, added, MEDIA_TYPE)
+    return JSONResponse(problem(error).as_json(), status, added, MEDIA_TYPE)
 
 
-def _document(error: ImageportError, status: int) -> dict[str, Any]:
+def problem(error: ImageportError) -> Problem:
+    """What a client is told."""
+    status = _status(error)
     return Problem(
         type=f"urn:imageport:error:{error.code}",
         title=HTTPStatus(status).phrase,
@@ -42,7 +44,11 @@ def _document(error: ImageportError, status: int) -> dict[str, Any]:
         code=error.code,
         remedy=error.advice,
         data=error.data,
-    ).as_json()
+    )
+
+
+def _status(error: ImageportError) -> int:
+    return error.status if isinstance(error, ServiceError) else 500
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from imageport.service.errors import NotAuthenticated
 from imageport.service.store import keys
 from imageport.service.store.customers import Client
-from imageport.service.store.database import Tx
+from imageport.service.store.database import Database, Tx
 from imageport.service.wallet.wallet import Wallet
 from imageport.wire.connector import AUDIENCE as CONNECTOR_AUDIENCE
 from imageport.wire.connector import TOKEN_SECONDS
@@ -66,11 +66,24 @@ def verify_connector(token: str, connector: str, signing_key: str) -> None:
         raise NotAuthenticated(detail="it is another connector's token, or valid for too long")
 
 
-def renew_token_key(tx: Tx, wallet: Wallet, age: timedelta, lifetime: timedelta) -> None:
+def renew_token_key(store: Database, wallet: Wallet, age: timedelta, lifetime: timedelta) -> None:
     """A new key when the newest is older than `age`, or there is none."""
-    known = keys.token_keys_of(tx)
-    if not known or known[0].created_at < tx.now - age:
-        wallet.new_token_key(tx, age + lifetime)
+    id = keys.new_token_key_id()
+
+    def renew(tx: Tx) -> None:
+        known = keys.token_keys_of(tx)
+        if not known or known[0].created_at < tx.now - age:
+            wallet.new_token_key(tx, id, age + lifetime)
+
+    wallet.writing(store, renew)
+
+
+def ensure_token_key(store: Database, wallet: Wallet, age: timedelta, lifetime: timedelta) -> None:
+    """Make the first, should the start have had no key service to wrap it."""
+    with store.reading() as tx:
+        known = keys.token_keys_of(tx)
+    if not known:
+        renew_token_key(store, wallet, age, lifetime)
 
 
 def _kid(token: str) -> str:

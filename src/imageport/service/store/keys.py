@@ -83,14 +83,16 @@ def wrapped_otherwise(tx: Tx, master: str) -> list[WrappedKey]:
 
 
 def rewrap(tx: Tx, key: WrappedKey, master: str, wrapped: bytes) -> None:
-    """Keep the key under another master key."""
+    """Keep the key under another master key, unless another replica was faster."""
     kind, *names = key.id.split(" ")
     values = {"master": master, "wrapped": wrapped}
     if kind == "data-key":
         chosen = (data_keys.c.customer == names[0]) & (data_keys.c.number == int(names[1]))
-        tx.run(update(data_keys).where(chosen).values(values))
+        same = data_keys.c.wrapped == key.wrapped
+        tx.run(update(data_keys).where(chosen & same).values(values))
     else:
-        tx.run(update(token_keys).where(token_keys.c.id == names[0]).values(values))
+        same = token_keys.c.wrapped == key.wrapped
+        tx.run(update(token_keys).where((token_keys.c.id == names[0]) & same).values(values))
 
 
 def _data_key(row: Row[Any]) -> WrappedKey:

@@ -75,12 +75,15 @@ def change(
     """Replace type and secret."""
     if body.id != id:
         raise Invalid(detail="id is not the path's", errors=[{"field": "body.id"}])
-    with service.store.writing() as tx:
+
+    def effect(tx: Tx) -> Credential:
         credentials.read(tx, caller.customer, id)
         sealed = _seal(tx, service, caller, body)
         row = credentials.change(tx, caller.customer, id, body.type, sealed)
         note(tx, caller, "credential.change", id)
-    return views.credential(row)
+        return views.credential(row)
+
+    return service.wallet.writing(service.store, effect)
 
 
 @router.delete("/{id}", status_code=204, response_class=Response, responses=responses(404, 409))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from imageport import __version__
-from imageport.service.api import views
+from imageport.service.api import tokens, views
 from imageport.service.api.auth import Reader
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import problem, responses
 from imageport.service.api.state import Service
+from imageport.service.errors import KeyServiceError
 from imageport.service.store import jobs
 from imageport.wire.documents import Health, Status
 
@@ -35,8 +36,22 @@ def healthy() -> Health:
 
 @router.get("/readyz", responses={503: responses(503)[503], 500: responses(500)[500]})
 def ready(service: Service) -> Health:
-    """The database answers, and has this version's tables."""
+    """The database answers and has this version's tables, and the master key is to be had.
+
+    When the key service was there and no longer is, the replica still serves what needs no wallet,
+    such as connectors at work: `degraded`, and why.
+    """
     service.store.check()
+    settings = service.settings
+    try:
+        tokens.ensure_token_key(
+            service.store, service.wallet, settings.token_key_age, settings.token_lifetime
+        )
+        service.wallet.reading(service.store, service.wallet.token_keys)
+    except KeyServiceError as error:
+        if not service.wallet.worked:
+            raise
+        return Health(status="degraded", version=__version__, problem=problem(error))
     return Health(status="ok", version=__version__)
 
 

@@ -15,6 +15,7 @@ from imageport.service.api.problems import responses
 from imageport.service.api.state import Service
 from imageport.service.errors import WrongSecret
 from imageport.service.store import audit, customers
+from imageport.service.store.database import Tx
 from imageport.wire.base import NAME_PATTERN
 from imageport.wire.documents import Token, TokenError
 
@@ -52,12 +53,16 @@ def token(  # noqa: PLR0913, PLR0917  # a form's fields
     basic = _basic(request.headers.get("Authorization", ""))
     id, secret = basic or (client_id, client_secret)
     owner = None if customer == ANY_CUSTOMER else customer
-    lifetime = service.settings.token_lifetime
+    age, lifetime = service.settings.token_key_age, service.settings.token_lifetime
+    tokens.ensure_token_key(service.store, service.wallet, age, lifetime)
+
+    def effect(tx: Tx) -> str:
+        client = customers.client_of_secret(tx, owner, id, secret)
+        audit.write(tx, client.customer, f"{client.name} ({client.id})"[:128], "token", "")
+        return tokens.issue(tx, service.wallet, client, lifetime)
+
     try:
-        with service.store.writing() as tx:
-            client = customers.client_of_secret(tx, owner, id, secret)
-            signed = tokens.issue(tx, service.wallet, client, lifetime)
-            audit.write(tx, client.customer, f"{client.name} ({client.id})"[:128], "token", "")
+        signed = service.wallet.writing(service.store, effect)
     except WrongSecret as error:
         return _refused(401, "invalid_client", error.message)
     document = Token(access_token=signed, expires_in=int(lifetime.total_seconds()))

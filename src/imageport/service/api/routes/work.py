@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -113,12 +114,14 @@ def _seen(service: State, connector: Connector, body: wire.Claim) -> None:
 
 
 def _claim(service: State, connector: Connector) -> wire.Work | None:
-    with service.store.writing() as tx:
+    def held(tx: Tx) -> tuple[Job, dict[str, str], datetime] | None:
         job = claims.claim(tx, connector, service.settings.terms)
-        if job is None:
-            return None
-        sealed = _credentials(tx, service, connector, job)
-        now = tx.now
+        return (job, _credentials(tx, service, connector, job), tx.now) if job else None
+
+    found = service.wallet.writing(service.store, held)
+    if found is None:
+        return None
+    job, sealed, now = found
     if job.fence == 1:
         service.metrics.claims.observe(max(0.0, (now - job.created_at).total_seconds()))
     return wire.Work(
