@@ -59,7 +59,8 @@ class AgentServer(ThreadingHTTPServer):
             secured = self._tls.wrap_socket(request, server_side=True)
         except (ssl.SSLError, OSError):
             return
-        _Handler(secured, client_address, self)
+        with secured:
+            _Handler(secured, client_address, self)
 
 
 def tls_context(data: BootData, scratch: Path) -> ssl.SSLContext:
