@@ -25,6 +25,7 @@ from imageport.service.server import Address, Server
 from imageport.service.store import customers
 from imageport.service.store.database import Database
 from imageport.service.wallet.master import LocalMasterKey, new_line
+from imageport.traces.base import OFF, Traces
 from imageport.wire.connector import AUDIENCE
 
 MASTER = LocalMasterKey(new_line(), "a test")
@@ -68,9 +69,9 @@ class Replica:
 
 
 @contextmanager
-def replica(store: Database, settings: Settings = QUICK) -> Iterator[Replica]:
+def replica(store: Database, settings: Settings = QUICK, traces: Traces = OFF) -> Iterator[Replica]:
     """Run one over the store."""
-    app = create_app(store, MASTER, settings)
+    app = create_app(store, MASTER, settings, traces)
     server = Server(app, Address(port=0))
     thread = threading.Thread(target=server.run)
     thread.start()

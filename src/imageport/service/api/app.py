@@ -34,16 +34,19 @@ from imageport.service.store import jobs as job_store
 from imageport.service.store.database import Database
 from imageport.service.wallet.master import MasterKey
 from imageport.service.wallet.wallet import Wallet
+from imageport.traces.base import OFF, Traces
 from imageport.wire.documents import Problem
 
 _TIDY_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
 
 
-def create_app(store: Database, master: MasterKey, settings: Settings) -> FastAPI:
+def create_app(
+    store: Database, master: MasterKey, settings: Settings, traces: Traces = OFF
+) -> FastAPI:
     """A replica over a store whose tables are this version's. Raises StoreOutdated, ..."""
     store.check()
-    state = _state(store, Wallet(master), settings)
+    state = _state(store, Wallet(master), settings, traces)
     with store.writing() as tx:
         state.wallet.rewrap(tx)
         tokens.renew_token_key(tx, state.wallet, settings.token_key_age, settings.token_lifetime)
@@ -78,7 +81,7 @@ def state_of(app: FastAPI) -> State:
     return state
 
 
-def _state(store: Database, wallet: Wallet, settings: Settings) -> State:
+def _state(store: Database, wallet: Wallet, settings: Settings, traces: Traces) -> State:
     def waiting() -> set[str]:
         with store.reading() as tx:
             return claims.waiting(tx)
@@ -95,6 +98,7 @@ def _state(store: Database, wallet: Wallet, settings: Settings) -> State:
         RateLimit(settings.requests_rate, settings.requests_burst),
         RateLimit(settings.logins_rate, settings.logins_burst),
         Metrics(counts),
+        traces,
     )
 
 
