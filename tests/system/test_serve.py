@@ -13,6 +13,7 @@ import pytest
 from imageport.jobs.proof import check_proof
 from imageport.model.target import DiskFormat, Firmware
 from lab.guests import LinuxMaster, export, master
+from tests.contract.connector.collector import Collector
 from tests.system.command import assert_home_is_empty, error_of, imageport, sha256, started
 from tests.system.serving import Service, job_of, log_in, start_job, wait_for_step
 
@@ -77,6 +78,34 @@ def test_a_migration_survives_kill_9_of_everything(
     for path in (service.log, *own_home.glob("service/*"), *own_home.glob("connector/**/*")):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with Collector().running() as running:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
+        yield running
+
+
+def test_a_look_inside_is_one_trace_down_to_the_engine(
+    collector: Collector, service: Service, images: Path, tmp_path: Path
+) -> None:
+    log_in(service, tmp_path, service.first["administrator"]["secret"])
+    export(master(LinuxMaster(Firmware.BIOS)), images / "master.raw", DiskFormat.RAW)
+    wish = ("sourceDiskName=master.raw", "targetPlatform=Gcp", "outputDiskName=out.raw")
+    done = imageport("job", "start", "migrate", *wish, "--dry-run", "--wait")
+    assert done.returncode == 0, done.stdout + done.stderr
+    service.stop()
+    spans = {span.name: span for span in collector.spans}
+    assert len({span.trace for span in collector.spans}) == 1
+    way = ("POST /ips/images/$migrate", "attempt", "look", "inspect")
+    parts = ("imageport.service", "imageport.connector", "imageport.job", "imageport.engine")
+    assert tuple(spans[name].part for name in way) == parts
+    parents = ["", *(spans[name].id for name in way[:-1])]
+    assert [spans[name].parent for name in way] == parents
+    assert sorted(spans) == sorted((*way, "queued"))
+    assert not any(span.failed for span in collector.spans)
+    assert {span.service for span in collector.spans} == {"imageport-service"}
 
 
 def test_cancelling_cleans_up(

@@ -122,8 +122,14 @@ def run(
         from imageport.connector.connector import run_until_told  # noqa: PLC0415
         from imageport.connector.identity import identity_file, load  # noqa: PLC0415
         from imageport.connector.settings import Settings, usual_slots  # noqa: PLC0415
+        from imageport.traces.start import start  # noqa: PLC0415
 
         folders = tuple(folder.resolve() for folder in images)
         settings = Settings(folders, slots or usual_slots(), drain=drain)
         write_logs()
-        asyncio.run(run_until_told(load(identity_file()), settings, proxy))
+        identity = load(identity_file())
+        traces = start("imageport-connector")
+        try:
+            asyncio.run(run_until_told(identity, settings, proxy, traces))
+        finally:
+            traces.close()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 FORMAT = "IMAGEPORT_LOG"
 """The environment variable: `json`, or `text`."""
+_OF_JOBS = ("job", "trace_id")
 
 
 class _OneLine(logging.Formatter):
@@ -30,9 +31,8 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "text": record.getMessage(),
         }
-        job = getattr(record, "job", None)
-        if job:
-            said["job"] = job
+        # What `traces.base.log_extra` says of a job's lines.
+        said |= {name: record.__dict__[name] for name in _OF_JOBS if name in record.__dict__}
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
         return json.dumps(said)

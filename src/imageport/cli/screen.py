@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +94,11 @@ class PlainSteps:
         """See `jobs.report.Reporter`."""
         self._line(line)
 
+    def command(self, name: str) -> AbstractContextManager[str | None]:
+        """See `jobs.report.Reporter`."""
+        del name
+        return nullcontext()
+
     def _line(self, text: str) -> None:
         ERR.print(
             f"[{time.monotonic() - self._began:7.1f}] {text}",
@@ -147,6 +153,11 @@ class LiveSteps:
     def say(self, line: str) -> None:
         """See `jobs.report.Reporter`."""
         self._live.console.print(line, markup=False, highlight=False)
+
+    def command(self, name: str) -> AbstractContextManager[str | None]:
+        """See `jobs.report.Reporter`."""
+        del name
+        return nullcontext()
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 1))

@@ -105,6 +105,7 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
         from imageport.embedded.serve import Serving, Wanted  # noqa: PLC0415
         from imageport.service.api.settings import Settings  # noqa: PLC0415
         from imageport.service.server import Address  # noqa: PLC0415
+        from imageport.traces.start import start  # noqa: PLC0415
 
         folders = tuple(folder.resolve() for folder in images or [subfolder("images")])
         own = OfConnector(folders, slots or usual_slots(), drain=drain) if connector else None
@@ -112,7 +113,8 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
         settings = Settings(retention=timedelta(hours=keep_jobs))
         write_logs()
         masters = tuple(master_key or ())
-        serving = Serving(Wanted(address, customer, database, masters, settings, own))
+        wanted = Wanted(address, customer, database, masters, settings, own)
+        serving = Serving(wanted, start("imageport-service"))
         _tell(serving.started, folders if connector else (), as_json=as_json)
         serving.run()
 

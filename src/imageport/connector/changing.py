@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from imageport.connector.errors import TargetsFailed
-from imageport.connector.reporter import NewsReporter
 from imageport.connector.task import Task
 from imageport.host.home import jobs_folder
 from imageport.host.lock import exclusive
@@ -21,6 +20,7 @@ from imageport.jobs.look import Look, plan_conversion, plan_request
 from imageport.jobs.md5 import require_md5
 from imageport.jobs.proof import PROOFS
 from imageport.jobs.publish import store_at
+from imageport.jobs.report import Reporter
 from imageport.jobs.run import run_conversion, run_migration
 from imageport.model.conversion import ConversionPlan
 from imageport.model.errors import ImageportError
@@ -140,7 +140,7 @@ def upgrade_pvs(task: Task) -> list[Change]:
     return [Change(request, Ends(access, access))]
 
 
-def run(changes: list[Change], task: Task, reporter: NewsReporter) -> dict[str, Any]:
+def run(changes: list[Change], task: Task, reporter: Reporter) -> dict[str, Any]:
     """Do them; of several, one after another, whatever becomes of the others."""
     if task.order.attempt == 1:
         for change in changes:
@@ -150,14 +150,14 @@ def run(changes: list[Change], task: Task, reporter: NewsReporter) -> dict[str, 
     results = []
     with _shared(task, changes) as shared:
         for number, change in enumerate(shared):
-            reporter.part(number, len(changes))
+            task.part(number, len(changes))
             results.append(_part(change, reporter, f"{task.id}-{number}"))
     if any(each["status"] == "error" for each in results):
         raise TargetsFailed(results)
     return {"targets": results}
 
 
-def _run(change: Change, reporter: NewsReporter, id: str) -> dict[str, Any]:
+def _run(change: Change, reporter: Reporter, id: str) -> dict[str, Any]:
     if change.md5:
         require_md5(change.request.source, change.ends.source, change.md5, reporter)
     try:
@@ -169,7 +169,7 @@ def _run(change: Change, reporter: NewsReporter, id: str) -> dict[str, Any]:
     return done
 
 
-def _part(change: Change, reporter: NewsReporter, id: str) -> dict[str, Any]:
+def _part(change: Change, reporter: Reporter, id: str) -> dict[str, Any]:
     target, output = change.request.target, change.request.output
     said = {"target": str(target), "output": output}
     reporter.say(f"To {target}: {output}")
@@ -193,20 +193,20 @@ def _shared(task: Task, changes: list[Change]) -> Iterator[list[Change]]:
             folder.remove()
 
 
-def plan(changes: list[Change], reporter: NewsReporter) -> dict[str, Any]:
+def plan(changes: list[Change], reporter: Reporter) -> dict[str, Any]:
     """What would be done, and what speaks against it."""
     plans = [_plan(each, reporter) for each in changes]
     return plans[0] if len(plans) == 1 else {"targets": plans}
 
 
-def _plan(change: Change, reporter: NewsReporter) -> dict[str, Any]:
+def _plan(change: Change, reporter: Reporter) -> dict[str, Any]:
     change.check()
     look = plan_request(change.request, reporter, change.ends)
     said: dict[str, Any] = _LOOK.dump_python(look, mode="json")
     return said | {"request": _MIGRATION.dump_python(change.request, mode="json")}
 
 
-def run_convert(task: Task, reporter: NewsReporter) -> dict[str, Any]:
+def run_convert(task: Task, reporter: Reporter) -> dict[str, Any]:
     """A vDisk for UEFI, as a child of one for a BIOS."""
     request, ends = _conversion(task)
     proof = run_conversion(request, reporter, task.id, ends)
@@ -214,7 +214,7 @@ def run_convert(task: Task, reporter: NewsReporter) -> dict[str, Any]:
     return done
 
 
-def plan_convert(task: Task, reporter: NewsReporter) -> dict[str, Any]:
+def plan_convert(task: Task, reporter: Reporter) -> dict[str, Any]:
     """What would be done, and what speaks against it."""
     request, ends = _conversion(task)
     found = plan_conversion(request, reporter, ends)

@@ -19,6 +19,7 @@ from imageport.connector.settings import Settings
 from imageport.host.home import home, subfolder
 from imageport.host.lock import exclusive
 from imageport.model.errors import RemoteError
+from imageport.traces.base import OFF, Traces
 from imageport.wire.connector import LEASE_LOST, Work
 
 _LOG = logging.getLogger(__name__)
@@ -30,8 +31,11 @@ _TIDY_SECONDS = 60.0
 class Connector:
     """Belongs to one event loop."""
 
-    def __init__(self, link: Link, identity: Identity, settings: Settings) -> None:
+    def __init__(
+        self, link: Link, identity: Identity, settings: Settings, traces: Traces = OFF
+    ) -> None:
         self._link, self._identity, self._settings = link, identity, settings
+        self._traces = traces
         self._records = Records()
         self._draining = asyncio.Event()
         self._held: dict[str, tuple[HeldJob, asyncio.Task[None]]] = {}
@@ -109,23 +113,25 @@ class Connector:
         return wanted.result()
 
     def _begin(self, work: Work) -> None:
-        _LOG.info("job %s: claimed (%s, attempt %d)", work.job, work.type, work.fence)
         self._records.add(work.job, work.fence)
-        held = HeldJob(work, self._link, self._identity, self._settings)
+        held = HeldJob(work, self._link, self._identity, self._settings, self._traces)
+        told = "job %s: claimed (%s, attempt %d)"
+        _LOG.info(told, work.job, work.type, work.fence, extra=held.log_extra)
         self._held[work.job] = held, asyncio.create_task(self._run(held))
 
     async def _run(self, held: HeldJob) -> None:
         job = held.work.job
         try:
             ended = await held.run()
-            _LOG.info("job %s: %s", job, "ended" if ended else "not ours any more")
+            said = "ended" if ended else "not ours any more"
+            _LOG.info("job %s: %s", job, said, extra=held.log_extra)
             if ended:
                 await self._forget(job, ended_here=True)
             else:
                 self._records.touch(job)
         except Exception:  # noqa: BLE001  # the edge of one job
             # One job's trouble is not the others': its lease runs out, and it is begun again.
-            _LOG.exception("job %s: given up here", job)
+            _LOG.exception("job %s: given up here", job, extra=held.log_extra)
         finally:
             del self._held[job]
             self._changed.set()
@@ -155,11 +161,13 @@ class Connector:
         await asyncio.to_thread(self._records.remove, job, ended_here=ended_here)
 
 
-async def run_until_told(identity: Identity, settings: Settings, proxy: str | None) -> None:
+async def run_until_told(
+    identity: Identity, settings: Settings, proxy: str | None, traces: Traces
+) -> None:
     """Run one in this process: SIGTERM drains it, a second one gives its jobs back at once."""
     with exclusive(subfolder("connector") / "lock", what="the jobs of this state folder"):
         async with Link(identity, proxy=proxy) as link:
-            connector = Connector(link, identity, settings)
+            connector = Connector(link, identity, settings, traces)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, connector.drain)

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from imageport.connector.reporter import NewsReporter
 from imageport.connector.task import Task
 from imageport.disk.ends.open import Access
 from imageport.jobs.copies import CopyRequest, copy_disk, drop_copy
 from imageport.jobs.copy_plan import CopyPlan, plan_copy
 from imageport.jobs.md5 import content_md5
+from imageport.jobs.report import Reporter
 from imageport.jobs.vdisk import readable_version
 from imageport.model.errors import ImageportError
 from imageport.wire.images import ExportImage, ReverseImage, UploadImage
@@ -60,7 +60,7 @@ def from_store(task: Task) -> _Copy:
     return replace(copy, request=replace(copy.request, source=source))
 
 
-def run(copy: _Copy, task: Task, reporter: NewsReporter) -> dict[str, Any]:
+def run(copy: _Copy, task: Task, reporter: Reporter) -> dict[str, Any]:
     """Do it."""
     id, again = task.id, task.order.attempt > 1
     if not again:
@@ -80,7 +80,7 @@ def run(copy: _Copy, task: Task, reporter: NewsReporter) -> dict[str, Any]:
         raise
 
 
-def plan(copy: _Copy, reporter: NewsReporter) -> dict[str, Any]:
+def plan(copy: _Copy, reporter: Reporter) -> dict[str, Any]:
     """What would be done, and what speaks against it."""
     found = plan_copy(copy.request, copy.source, copy.target, reporter)
     said: dict[str, Any] = _PLAN.dump_python(found, mode="json")

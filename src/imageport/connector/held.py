@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from imageport.client.errors import ServiceUnreachable
 from imageport.connector.errors import JobTimeout
 from imageport.connector.identity import Identity
+from imageport.connector.job_spans import JobSpans
 from imageport.connector.link import Link
 from imageport.connector.process import JobProcess
 from imageport.connector.settings import Settings
 from imageport.connector.talk import Ended, Order, Told
 from imageport.model.errors import ImageportError, RemoteError
 from imageport.model.service import JobStatus, Level
+from imageport.traces import base as traces
 from imageport.wire.connector import LEASE_LOST, MOST_LINES, Finish, Line, Progress, Renew, Work
 from imageport.wire.images import REQUESTS
 from imageport.wire.sealed import unseal
@@ -30,7 +32,14 @@ _FINISH_PATIENCE = 24 * 3600.0
 class HeldJob:
     """Runs one job. `lost` is set when somebody else may hold it: nothing more may be said then."""
 
-    def __init__(self, work: Work, link: Link, identity: Identity, settings: Settings) -> None:
+    def __init__(
+        self,
+        work: Work,
+        link: Link,
+        identity: Identity,
+        settings: Settings,
+        taker: traces.Traces = traces.OFF,
+    ) -> None:
         self.work = work
         self._link, self._identity, self._settings = link, identity, settings
         self.lost = False
@@ -40,13 +49,34 @@ class HeldJob:
         self._lines: list[Line] = []
         self._number = 0
         self._stopped: str | None = None
+        self._given_back = False
         loop = asyncio.get_running_loop()
         self._longest = REQUESTS[work.type].model_validate(work.request).timeout
         self._timeout = loop.time() + self._longest
         self._lease_until = loop.time() + work.lease_seconds
+        said = {traces.JOB: work.job, traces.TYPE: work.type.value, traces.ATTEMPT: work.fence}
+        self._span = taker.begin(_attempt(work.trace, {**said, traces.CONNECTOR: identity.id}))
+        self._spans = JobSpans(taker, said)
+        self.log_extra = traces.log_extra(work.job, self._span.traceparent)
 
     async def run(self) -> bool:
         """Do it; True when the job has ended, and the service knows."""
+        with traces.during(self._span):
+            known = await self._run()
+            self._say_outcome(known)
+            return known
+
+    def _say_outcome(self, known: bool) -> None:
+        """Of the attempt, to its span."""
+        outcome, error = ("givenBack", None) if self._given_back else ("lost", LEASE_LOST)
+        if known and self._ended:
+            outcome = self._ended.status.value
+            error = self._ended.error["code"] if self._ended.error else None
+        self._span.set({traces.OUTCOME: outcome})
+        if error:
+            self._span.fail(error)
+
+    async def _run(self) -> bool:
         try:
             self._process = await JobProcess.start(self._order())
         except ImageportError as error:
@@ -61,11 +91,13 @@ class HeldJob:
             async for news in self._process.news():
                 self._progress = news.progress or self._progress
                 self._ended = news.ended or self._ended
+                self._spans.hear(news)
                 if news.told:
                     self._tell(news.told)
             code = await self._process.wait()
         finally:
             self._process.kill()
+            self._spans.close()
             keeping.cancel()
             (trouble,) = await asyncio.gather(keeping, return_exceptions=True)
         if isinstance(trouble, Exception):
@@ -92,6 +124,7 @@ class HeldJob:
             attempt=work.fence,
             credentials=opened,
             folders=tuple(map(str, self._settings.folders)),
+            trace=self._span.traceparent if self._span.recorded else None,
         )
 
     def _tell(self, told: Told) -> None:
@@ -126,7 +159,9 @@ class HeldJob:
             async with asyncio.timeout(max(left, 0)):
                 answer = await self._link.renew(self.work.job, said, max(left, 0))
         except (RemoteError, ServiceUnreachable, TimeoutError) as error:
-            _LOG.warning("job %s: its lease is lost: %s", self.work.job, error)
+            _LOG.warning(
+                "job %s: its lease is lost: %s", self.work.job, error, extra=self.log_extra
+            )
             return False
         self._lease_until = asked + answer.lease_seconds
         del self._lines[: len(said.lines)]
@@ -165,7 +200,9 @@ class HeldJob:
             await self._say_all_lines()
             await self._say_end(self._ended)
         except (RemoteError, ServiceUnreachable) as error:
-            _LOG.warning("job %s: its end could not be said: %s", self.work.job, error)
+            _LOG.warning(
+                "job %s: its end could not be said: %s", self.work.job, error, extra=self.log_extra
+            )
             return False
         return True
 
@@ -185,8 +222,11 @@ class HeldJob:
         try:
             await self._say_all_lines()
             await self._link.release(self.work.job, self.work.fence, self._settings.stop)
+            self._given_back = True
         except (RemoteError, ServiceUnreachable) as error:
-            _LOG.warning("job %s: it could not be given back: %s", self.work.job, error)
+            _LOG.warning(
+                "job %s: it could not be given back: %s", self.work.job, error, extra=self.log_extra
+            )
 
     async def _say_all_lines(self) -> None:
         while self._lines:
@@ -197,3 +237,9 @@ class HeldJob:
     def _unsaid(self) -> Renew:
         lines = tuple(self._lines[:MOST_LINES])
         return Renew(fence=self.work.fence, progress=self._progress, lines=lines)
+
+
+def _attempt(trace: str | None, said: dict[str, str | int]) -> traces.Begun:
+    return traces.Begun(
+        traces.Part.CONNECTOR, "attempt", trace, traces.Kind.CONSUMER, attributes=said
+    )

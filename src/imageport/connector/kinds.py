@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from imageport.connector import changing, copying, publishing
-from imageport.connector.reporter import NewsReporter
 from imageport.connector.task import Task
 from imageport.jobs.convert import TITLES as CONVERT_STEPS
 from imageport.jobs.migrate import TITLES as MIGRATE_STEPS
+from imageport.jobs.report import Reporter
 from imageport.model.service import JobType
 
 
@@ -20,8 +20,8 @@ class Kind:
     and return what `result` of the job will be."""
 
     steps: tuple[str, ...]
-    run: Callable[[Task, NewsReporter], dict[str, Any]]
-    plan: Callable[[Task, NewsReporter], dict[str, Any]]
+    run: Callable[[Task, Reporter], dict[str, Any]]
+    plan: Callable[[Task, Reporter], dict[str, Any]]
 
 
 def _copy(what: Callable[[Task], Any]) -> Kind:

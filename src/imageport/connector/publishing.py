@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from imageport.connector.reporter import NewsReporter
 from imageport.connector.task import Task
 from imageport.jobs.ends import Ends
 from imageport.jobs.md5 import content_md5
 from imageport.jobs.publish import plan_publication, publish_disk
+from imageport.jobs.report import Reporter
 from imageport.platforms.pvs.publish import NewVdisk
 from imageport.wire.images import PublishImage
 
@@ -27,7 +27,7 @@ def _wanted(task: Task) -> tuple[str, str, NewVdisk, Ends]:
     return task.place(said.source_disk_name), store, new, ends
 
 
-def run(task: Task, reporter: NewsReporter) -> dict[str, Any]:
+def run(task: Task, reporter: Reporter) -> dict[str, Any]:
     """Do it."""
     source, store, new, ends = _wanted(task)
     if task.order.attempt == 1:
@@ -38,6 +38,6 @@ def run(task: Task, reporter: NewsReporter) -> dict[str, Any]:
     return publish_disk(source, store, new, ends, reporter, task.id) | md5
 
 
-def plan(task: Task, reporter: NewsReporter) -> dict[str, Any]:
+def plan(task: Task, reporter: Reporter) -> dict[str, Any]:
     """What would be done, and what speaks against it."""
     return plan_publication(*_wanted(task), reporter)

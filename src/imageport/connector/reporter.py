@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from imageport.connector.talk import News, Told
 from imageport.model.service import Level
@@ -47,6 +48,11 @@ class NewsReporter:
         """See `Reporter`."""
         warns = line.casefold().startswith("warning")
         self.tell(Level.WARNING if warns else Level.INFO, line)
+
+    def command(self, name: str) -> AbstractContextManager[str | None]:
+        """See `Reporter`."""
+        del name
+        return nullcontext()
 
     def tell(self, level: Level, text: str) -> None:
         """A line for the log."""

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from imageport.model.service import JobStatus, JobType, Level
+from imageport.traces.base import Kind, Part
 from imageport.wire.base import Document
 from imageport.wire.connector import Progress
 
@@ -27,6 +28,8 @@ class Order(Document):
     credentials: dict[str, str] = Field(default_factory=dict, repr=False)
     """By id: JSON of a `wire.credentials` document."""
     folders: tuple[str, ...]
+    trace: str | None = None
+    """Whose children the spans of the job are (`traceparent`); none are wanted without."""
 
 
 class Told(Document):
@@ -44,9 +47,31 @@ class Ended(Document):
     error: dict[str, Any] | None = None
 
 
+class SpanBegan(Document):
+    """A step or a command has begun. `id`: 16 hexadecimal digits. `at` as in `traces.base`."""
+
+    id: str
+    parent: str
+    part: Part
+    kind: Kind
+    name: str
+    at: int
+    attributes: dict[str, str]
+
+
+class SpanEnded(Document):
+    """It has ended, with an error's code if it failed."""
+
+    id: str
+    at: int
+    error: str | None = None
+
+
 class News(Document):
     """One of them."""
 
     progress: Progress | None = None
     told: Told | None = None
+    began: SpanBegan | None = None
+    done: SpanEnded | None = None
     ended: Ended | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +25,8 @@ class Task:
 
     order: Order
     folders: Folders
+    part: Callable[[int, int], None]
+    """Told the number of each of several parts, from 0, and how many there are."""
 
     @property
     def id(self) -> str:

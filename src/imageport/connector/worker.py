@@ -8,16 +8,20 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from imageport.connector.errors import TargetsFailed
 from imageport.connector.folders import Folders
+from imageport.connector.job_spans import TracedReporter
 from imageport.connector.reporter import NewsReporter
 from imageport.connector.talk import Ended, News, Order
-from imageport.connector.task import Task
 from imageport.jobs.errors import CopyStopped, Interrupted
+from imageport.jobs.report import Reporter
 from imageport.model.errors import ImageportError
 from imageport.model.service import JobStatus, Level
+
+if TYPE_CHECKING:
+    from imageport.connector.kinds import Kind
 
 ABANDONED = 75
 """Exit code when the connector is gone (EX_TEMPFAIL): another one goes on with the job."""
@@ -70,9 +74,21 @@ def _do(order: Order, voice: _Voice) -> Ended:
     from imageport.connector.kinds import KINDS  # noqa: PLC0415  # takes a second to import
 
     kind = KINDS[order.type]
-    reporter = NewsReporter(("look",) if order.dry_run else kind.steps, voice)
+    told = NewsReporter(("look",) if order.dry_run else kind.steps, voice)
+    if order.trace is None:
+        return _done(kind, order, told, told)
+    traced = TracedReporter(told, order.trace, voice)
+    ended = _done(kind, order, traced, told)
+    cancelled = "job.cancelled" if ended.status is JobStatus.CANCELLED else None
+    traced.end_step(ended.error["code"] if ended.error else cancelled)
+    return ended
+
+
+def _done(kind: Kind, order: Order, reporter: Reporter, told: NewsReporter) -> Ended:
+    from imageport.connector.task import Task  # noqa: PLC0415  # as above
+
     try:
-        task = Task(order, Folders(tuple(map(Path, order.folders))))
+        task = Task(order, Folders(tuple(map(Path, order.folders))), told.part)
         work = kind.plan if order.dry_run else kind.run
         return Ended(status=JobStatus.COMPLETE, result=work(task, reporter))
     except TargetsFailed as error:
@@ -85,7 +101,7 @@ def _do(order: Order, voice: _Voice) -> Ended:
     except Exception as error:  # noqa: BLE001  # the process' edge
         # The text may hold anything: it goes to the connector's own log alone.
         traceback.print_exc()
-        reporter.tell(Level.WARNING, "The connector's log has more.")
+        told.tell(Level.WARNING, "The connector's log has more.")
         failed = ImageportError(detail=type(error).__name__)
         return Ended(status=JobStatus.ERROR, error=failed.as_dict())
 

@@ -17,6 +17,7 @@ from imageport.connector.settings import Settings
 from imageport.host.home import subfolder
 from imageport.service.store import places
 from imageport.service.store.database import Database, Tx
+from imageport.traces.base import Traces
 
 _GIVING_BACK_SECONDS = 60.0
 
@@ -68,8 +69,11 @@ def _location(tx: Tx, customer: str) -> str:
 class LocalConnector:
     """Runs it in a thread of its own."""
 
-    def __init__(self, identity: Identity, socket: Path, settings: Settings) -> None:
+    def __init__(
+        self, identity: Identity, socket: Path, settings: Settings, traces: Traces
+    ) -> None:
         self._identity, self._socket, self._settings = identity, socket, settings
+        self._traces = traces
         self._thread = threading.Thread(target=self._run, name="connector", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connector: Connector | None = None
@@ -94,6 +98,6 @@ class LocalConnector:
 
     async def _claim(self) -> None:
         async with Link(self._identity, socket=self._socket) as link:
-            self._connector = Connector(link, self._identity, self._settings)
+            self._connector = Connector(link, self._identity, self._settings, self._traces)
             self._loop = asyncio.get_running_loop()
             await self._connector.run()

@@ -19,6 +19,7 @@ from imageport.service.errors import PasswordInUrl
 from imageport.service.server import Address, Server
 from imageport.service.store.database import Database, has_password
 from imageport.service.wallet.chosen import master_key
+from imageport.traces.base import Traces
 
 _STARTING_SECONDS = 60.0
 
@@ -48,9 +49,10 @@ class Started:
 class Serving:
     """Everything that `imageport serve` runs."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, traces: Traces) -> None:
         """Make what is missing. Raises ImageportError: also Busy, when another one runs here."""
         wanted.address.check()
+        self._traces = traces
         if wanted.database and has_password(wanted.database):
             raise PasswordInUrl
         self._held = ExitStack()
@@ -61,14 +63,14 @@ class Serving:
         self._store = Database(wanted.database or f"sqlite:///{folder / 'service.db'}")
         self._store.upgrade()
         master = master_key(wanted.master_key, folder / "master.key")
-        app = create_app(self._store, master, wanted.service)
+        app = create_app(self._store, master, wanted.service, traces)
         socket = folder / "connector.sock" if wanted.connector else None
         self._server = Server(app, wanted.address, socket)
         first = first_administrator(self._store, wanted.customer)
         local, self._connector = None, None
         if wanted.connector and socket:
             local = registered(self._store, wanted.customer)
-            self._connector = LocalConnector(local.identity, socket, wanted.connector)
+            self._connector = LocalConnector(local.identity, socket, wanted.connector, traces)
         self.started = Started(self._server.url, first, local)
 
     def run(self) -> None:
@@ -93,6 +95,7 @@ class Serving:
             thread.join()
             self._store.close()
             self._held.close()
+            self._traces.close()
 
     def _with_connector(self, stop: threading.Event) -> None:
         if self._connector is None:

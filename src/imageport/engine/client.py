@@ -62,7 +62,8 @@ class CommandStatus(BaseModel):
 class EngineClient:
     """One engine, at `address` (`host:port`), with one job's keys."""
 
-    def __init__(self, address: str, keys: JobKeys) -> None:
+    def __init__(self, address: str, keys: JobKeys, traceparent: str | None = None) -> None:
+        """`traceparent`: what the engine is told of whose commands these are."""
         self.address = address
         # trust_env=False: a proxy or CA from the environment has no business between us and it.
         self._http = httpx.Client(
@@ -70,6 +71,7 @@ class EngineClient:
             verify=_tls(keys),
             timeout=httpx.Timeout(_REQUEST_SECONDS, connect=_CONNECT_SECONDS),
             trust_env=False,
+            headers={"traceparent": traceparent} if traceparent else None,
         )
 
     def __enter__(self) -> Self:

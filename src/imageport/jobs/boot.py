@@ -72,7 +72,7 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
     )
     id = work.command_id("boot-image")
     asked = 0.0
-    with work.client() as client:
+    with work.command("boot-image") as client:
         while time.time() - began < seconds:
             text = evidence.look(work.platform.console(job, Role.ENGINE))
             work.reporter.progress(time.time() - began, 0, last_line(text))
@@ -89,7 +89,7 @@ def _boot_inside(work: EngineWork, seconds: float) -> Boot:
         work.platform.reset_engine(job)
         work.wait_up(client)
         work.reporter.say("The image did not hand the machine back; a reset brought the engine.")
-    raise _too_late(seconds, text)
+        raise _too_late(seconds, text)
 
 
 def _boot_recreated(work: EngineWork, seconds: float) -> Boot:

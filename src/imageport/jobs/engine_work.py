@@ -63,10 +63,11 @@ class EngineWork:
 
     def send_libraries(self, request: MigrateRequest) -> None:
         """Give the engine the driver library and the component source, where there are any."""
-        with self.client() as client:
-            if request.drivers:
+        if request.drivers:
+            with self.command("send-drivers") as client:
                 client.send_drivers(Path(request.drivers))
-            if request.components:
+        if request.components:
+            with self.command("send-components") as client:
                 client.send_components(Path(request.components))
 
     def run(self, name: str, args: dict[str, Any]) -> Any:
@@ -74,7 +75,7 @@ class EngineWork:
 
         Raises EngineLost when its machine is gone, else RemoteError or CommandTimeout.
         """
-        with self.client() as client:
+        with self.command(name) as client:
             return client.run(
                 self.command_id(name),
                 name,
@@ -93,11 +94,14 @@ class EngineWork:
         self._found()
 
     @contextmanager
-    def client(self) -> Iterator[EngineClient]:
-        """Speak to the engine as it is. Raises EngineLost when its machine is gone."""
-        vm = self._found()
-        with EngineClient(vm.address, job_keys(self.folder.keys, self.folder.id)) as client:
-            yield client
+    def command(self, name: str) -> Iterator[EngineClient]:
+        """Speak to the engine as it is, of one command. Raises EngineLost when its machine is
+        gone."""
+        with self.reporter.command(name) as traceparent:
+            vm = self._found()
+            keys = job_keys(self.folder.keys, self.folder.id)
+            with EngineClient(vm.address, keys, traceparent) as client:
+                yield client
 
     def _found(self) -> EngineVm:
         try:

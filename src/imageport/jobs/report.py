@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
@@ -20,6 +21,9 @@ class Reporter(Protocol):
     def say(self, line: str) -> None:
         """Something that a person may want to know."""
 
+    def command(self, name: str) -> AbstractContextManager[str | None]:
+        """Around a command of the engine; gives the `traceparent` to send it with, if any."""
+
 
 class Silent:
     """Tells nobody."""
@@ -35,3 +39,8 @@ class Silent:
 
     def say(self, line: str) -> None:
         """See `Reporter`."""
+
+    def command(self, name: str) -> AbstractContextManager[str | None]:
+        """See `Reporter`."""
+        del name
+        return nullcontext()

@@ -61,6 +61,8 @@ class Work(Document):
     cancel: bool
     credentials: dict[str, str]
     """By id: what `wire.sealed` opens, the JSON of a `wire.credentials` document."""
+    trace: str | None = None
+    """Whose child the attempt's span is: a `traceparent` of W3C Trace Context."""
 
 
 class Line(Request):

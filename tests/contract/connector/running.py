@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,11 @@ from imageport.connector.connector import Connector
 from imageport.connector.identity import Identity
 from imageport.connector.link import Link, register
 from imageport.connector.settings import Settings
+from imageport.service.api.settings import Settings as ServiceSettings
+from imageport.traces.base import OFF, Traces
+from tests.contract.ends.contract import make_disk
 from tests.contract.ends.samba import Samba
+from tests.contract.service.replica import QUICK, location, replica, scratch
 from tests.system.command import COMMAND
 
 SHARE = "share"
@@ -40,10 +46,12 @@ def registered(admin: httpx.Client, place: str) -> Identity:
 
 
 @contextmanager
-def connector(identity: Identity, folder: Path, **settings: Any) -> Iterator[None]:
+def connector(
+    identity: Identity, folder: Path, traces: Traces = OFF, **settings: Any
+) -> Iterator[None]:
     """Run one in a thread, with the state folder of this process."""
     wanted = Settings((folder,), **{"slots": 1, "drain": 0, "news": 0.1, **settings})
-    running = _Running(identity, wanted)
+    running = _Running(identity, wanted, traces)
     running.thread.start()
     try:
         yield
@@ -52,8 +60,8 @@ def connector(identity: Identity, folder: Path, **settings: Any) -> Iterator[Non
 
 
 class _Running:
-    def __init__(self, identity: Identity, settings: Settings) -> None:
-        self._identity, self._settings = identity, settings
+    def __init__(self, identity: Identity, settings: Settings, traces: Traces) -> None:
+        self._identity, self._settings, self._traces = identity, settings, traces
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._ready = threading.Event()
 
@@ -65,7 +73,7 @@ class _Running:
 
     async def _run(self) -> None:
         async with Link(self._identity) as link:
-            self._connector = Connector(link, self._identity, self._settings)
+            self._connector = Connector(link, self._identity, self._settings, self._traces)
             self._loop = asyncio.get_running_loop()
             self._ready.set()
             await self._connector.run()
@@ -155,3 +163,67 @@ def texts(admin: httpx.Client, job: str) -> list[str]:
     """The lines of its log."""
     items = admin.get(f"/ips/jobs/{job}/logs").json()["items"]
     return [line["text"] for line in items]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A service, a share, a folder with a disk, and a connector that is not yet run."""
+
+    url: str
+    admin: httpx.Client
+    place: str
+    images: Path
+    samba: Samba
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Of the connector."""
+        return registered(self.admin, self.place)
+
+    def export(
+        self, source: str, name: str, headers: dict[str, str] | None = None, **query: str
+    ) -> str:
+        """Start an export to the share; returns the job's id."""
+        body = export(self.place, self.samba, source, name)
+        answer = self.admin.post("/ips/images/$export", json=body, params=query, headers=headers)
+        assert answer.status_code == 202, answer.text
+        id: str = answer.json()["id"]
+        return id
+
+    def exported(self, name: str) -> list[str]:
+        """What the share has that begins with the name."""
+        return [found for found in self.samba.names() if found.startswith(name)]
+
+
+@contextmanager
+def site_in(
+    folder: Path, samba: Samba, settings: ServiceSettings = QUICK, traces: Traces = OFF
+) -> Iterator[Site]:
+    """One with a small disk, `master.raw`."""
+    images = folder / "images"
+    images.mkdir()
+    make_disk(images / "master.raw")
+    with (
+        replica(scratch(folder), settings, traces=traces) as running,
+        running.client() as admin,
+    ):
+        share(admin, samba)
+        yield Site(running.url, admin, location(admin), images, samba)
+
+
+def make_large(images: Path) -> None:
+    """A disk whose export takes seconds."""
+    with (images / "large.raw").open("wb") as disk:
+        for number in range(768):
+            disk.write(number.to_bytes(4, "big") * (1 << 18))
+
+
+def under_way(admin: httpx.Client, job: str) -> None:
+    """Wait until it copies."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        step = admin.get(f"/ips/jobs/{job}").json()["step"]
+        if step and step["name"] == "copy" and step["done"]:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(texts(admin, job))

@@ -7,15 +7,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 
-import httpx
 import pytest
 
-from imageport.connector.identity import Identity
 from imageport.connector.link import Link
 from imageport.connector.records import Records
 from imageport.disk.manifest import Manifest
@@ -25,58 +22,21 @@ from imageport.model.errors import RemoteError
 from imageport.wire.connector import Finish
 from tests.contract.connector.running import (
     Program,
+    Site,
     announced,
     connector,
     ended,
-    export,
-    registered,
-    share,
+    make_large,
+    site_in,
     texts,
+    under_way,
 )
 from tests.contract.ends.contract import make_disk
 from tests.contract.ends.samba import Samba
 from tests.contract.service.replica import (
     QUICK,
     RawConnector,
-    location,
-    replica,
-    scratch,
 )
-
-
-@pytest.fixture(scope="module")
-def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
-    server = Samba(tmp_path_factory.mktemp("samba"), "smb encrypt = required")
-    yield server
-    server.kill()
-
-
-@dataclass(frozen=True)
-class Site:
-    """A service, a share, a folder with a disk, and a connector that is not yet run."""
-
-    url: str
-    admin: httpx.Client
-    place: str
-    images: Path
-    samba: Samba
-
-    @cached_property
-    def identity(self) -> Identity:
-        """Of the connector."""
-        return registered(self.admin, self.place)
-
-    def export(self, source: str, name: str, **query: str) -> str:
-        """Start an export to the share; returns the job's id."""
-        body = export(self.place, self.samba, source, name)
-        answer = self.admin.post("/ips/images/$export", json=body, params=query)
-        assert answer.status_code == 202, answer.text
-        id: str = answer.json()["id"]
-        return id
-
-    def exported(self, name: str) -> list[str]:
-        """What the share has that begins with the name."""
-        return [found for found in self.samba.names() if found.startswith(name)]
 
 
 @pytest.fixture
@@ -84,13 +44,8 @@ def site(
     request: pytest.FixtureRequest, tmp_path: Path, samba: Samba, own_home: Path
 ) -> Iterator[Site]:
     """`request.param`: the service's settings."""
-    settings = getattr(request, "param", QUICK)
-    images = tmp_path / "images"
-    images.mkdir()
-    make_disk(images / "master.raw")
-    with replica(scratch(tmp_path), settings) as running, running.client() as admin:
-        share(admin, samba)
-        yield Site(running.url, admin, location(admin), images, samba)
+    with site_in(tmp_path, samba, getattr(request, "param", QUICK)) as made:
+        yield made
 
 
 def _content(path: Path) -> Manifest:
@@ -156,28 +111,11 @@ def test_what_an_earlier_attempt_has_ended_is_not_an_error(site: Site) -> None:
     assert same["result"]["root"] == done["result"]["root"]
 
 
-def _large(images: Path) -> None:
-    """A disk whose export takes seconds."""
-    with (images / "large.raw").open("wb") as disk:
-        for number in range(768):
-            disk.write(number.to_bytes(4, "big") * (1 << 18))
-
-
-def _under_way(admin: httpx.Client, job: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        step = admin.get(f"/ips/jobs/{job}").json()["step"]
-        if step and step["name"] == "copy" and step["done"]:
-            return
-        time.sleep(0.05)
-    raise TimeoutError(texts(admin, job))
-
-
 def test_a_cancelled_job_leaves_nothing(site: Site, own_home: Path) -> None:
-    _large(site.images)
+    make_large(site.images)
     with connector(site.identity, site.images):
         job = site.export("large.raw", "cancelled")
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
         assert site.admin.post(f"/ips/jobs/{job}/$cancel").status_code == 202
         done = ended(site.admin, job)
     assert done["overallStatus"] == "cancelled", done
@@ -187,10 +125,10 @@ def test_a_cancelled_job_leaves_nothing(site: Site, own_home: Path) -> None:
 
 
 def test_a_drain_gives_work_back_and_the_next_goes_on(site: Site) -> None:
-    _large(site.images)
+    make_large(site.images)
     job = site.export("large.raw", "drained")
     with connector(site.identity, site.images):
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
     held = site.admin.get(f"/ips/jobs/{job}").json()
     assert (held["overallStatus"], held["connectorId"]) == ("inProgress", None)
     with connector(site.identity, site.images):
@@ -200,12 +138,12 @@ def test_a_drain_gives_work_back_and_the_next_goes_on(site: Site) -> None:
 
 
 def test_a_killed_connector_is_gone_on_with(site: Site, tmp_path: Path) -> None:
-    _large(site.images)
+    make_large(site.images)
     known = announced(site.admin, site.place)
     program = Program(site.url, known, tmp_path / "connector", site.images)
     try:
         job = site.export("large.raw", "killed")
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
         program.kill()
         program.start()
         done = ended(site.admin, job)
@@ -238,14 +176,14 @@ def test_a_result_that_the_service_refuses_ends_the_job(
 def test_a_job_whose_lease_nobody_keeps_is_stopped(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _large(site.images)
+    make_large(site.images)
 
     async def rubbish(*_: object) -> None:
         raise ValueError("the service said something that nobody expects")
 
     with monkeypatch.context() as patched, connector(site.identity, site.images):
         job = site.export("large.raw", "unkept")
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
         assert _workers()
         patched.setattr(Link, "renew", rubbish)
         time.sleep(0.8)

@@ -26,6 +26,7 @@ from imageport.service.store import customers
 from imageport.service.store.database import Database
 from imageport.service.wallet.local import LocalMasterKey, new_line
 from imageport.service.wallet.master import MasterKey
+from imageport.traces.base import OFF, Traces
 from imageport.wire.connector import AUDIENCE
 
 MASTER = LocalMasterKey(new_line(), "a test")
@@ -70,10 +71,10 @@ class Replica:
 
 @contextmanager
 def replica(
-    store: Database, settings: Settings = QUICK, master: MasterKey = MASTER
+    store: Database, settings: Settings = QUICK, master: MasterKey = MASTER, traces: Traces = OFF
 ) -> Iterator[Replica]:
     """Run one over the store."""
-    app = create_app(store, master, settings)
+    app = create_app(store, master, settings, traces)
     server = Server(app, Address(port=0))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, insert, select, update
 
@@ -26,16 +30,19 @@ from imageport.service.errors import (
     StoreOutdated,
     WrongSecret,
 )
-from imageport.service.store import answers, claims, customers, jobs, places
+from imageport.service.store import answers, claims, customers, jobs, places, tables
 from imageport.service.store.claims import End, Line, Progress, Terms
 from imageport.service.store.credentials import Sealed
 from imageport.service.store.database import Database
 from imageport.service.store.jobs import Job, NewJob
 from imageport.service.store.places import Connector, Limits
 from imageport.service.store.tables import METADATA
+from imageport.service.store.tables import connectors as connectors_table
 from imageport.service.store.tables import jobs as jobs_table
 from imageport.service.store.tables import leases as leases_table
+from imageport.service.store.tables import locations as locations_table
 
+MIGRATIONS = Path(tables.__file__).parent / "migrations"
 TERMS = Terms(timedelta(seconds=60), timedelta(hours=24), 5)
 RUN_OUT = replace(TERMS, lease=timedelta(seconds=-1))
 
@@ -77,6 +84,57 @@ def test_migrations_make_the_tables(database: Database) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
     database.check()
+
+
+def test_a_job_of_the_first_version_is_claimed_after_the_upgrade(database_url: str) -> None:
+    database = Database(database_url)
+    with database.writing() as tx:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = tx.connection
+        command.upgrade(config, "0001")
+    with pytest.raises(StoreOutdated):
+        database.check()
+    location, connector = str(uuid.uuid4()), str(uuid.uuid4())
+    row = {
+        "id": "5a0e9f0c-7d1c-4b9e-8f57-3f0f6f3c9d11",
+        "customer": "acme",
+        "location": location,
+        "type": JobType.MIGRATE.value,
+        "dry_run": False,
+        "request": {},
+        "status": JobStatus.NOT_STARTED.value,
+        "created_by": "tester",
+    }
+    with database.writing() as tx:
+        customers.add_customer(tx, "acme", "acme")
+        named = {"customer": "acme", "name": "one", "created_at": tx.now}
+        tx.run(insert(locations_table).values(named | {"id": location}))
+        tx.run(insert(connectors_table).values(named | {"id": connector, "location": location}))
+        tx.run(insert(jobs_table).values(row | {"created_at": tx.now, "claimable_at": tx.now}))
+    database.upgrade()
+    database.check()
+    with database.reading() as tx:
+        place = places.read_connector(tx, "acme", connector)
+    held = _claim(database, place)
+    assert held
+    assert (held.id, held.trace) == (row["id"], None)
+    database.close()
+
+
+def test_a_job_waits_from_its_start_or_the_end_of_the_lease_before(database: Database) -> None:
+    place = _place(database)
+    _job(database, place)
+    first = _claim(database, place)
+    assert first
+    with database.writing() as tx:
+        assert claims.queued_since(tx, first) == first.created_at
+        claims.release(tx, place, first.id, 1)
+        released = tx.now
+    second = _claim(database, place)
+    assert second
+    with database.reading() as tx:
+        assert claims.queued_since(tx, second) == released
 
 
 def test_tables_of_another_version_are_refused(database_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ class Said:
 
     def say(self, line: str) -> None:
         self.lines.append(line)
+
+    def command(self, name: str) -> AbstractContextManager[str | None]:
+        raise AssertionError(name)
 
 
 def asked(tmp_path: Path, **more: Any) -> MigrateRequest:

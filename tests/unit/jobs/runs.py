@@ -8,7 +8,7 @@ from imageport.jobs.ends import HERE, Ends
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.migration import JobRun
 from imageport.jobs.outputs.open import output_at
-from imageport.jobs.report import Reporter
+from imageport.jobs.report import Silent
 from imageport.jobs.source import SourceFacts
 from imageport.model.job import JobRequest
 from imageport.model.target import Target
@@ -16,29 +16,10 @@ from imageport.platforms.base import Platform
 from imageport.platforms.local.hardware import hardware_for
 
 
-class Silent:
-    """A `Reporter`."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def step_started(self, name: str, title: str) -> None:
-        pass
-
-    def step_done(self, name: str, seconds: float) -> None:
-        pass
-
-    def progress(self, done: float, total: float, what: str) -> None:
-        assert done <= total
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-
 def job_run(
     folder: JobFolder, request: JobRequest, facts: SourceFacts, ends: Ends = HERE
 ) -> JobRun[Any]:
-    reporter: Reporter = Silent()
+    reporter = Silent()
     output = output_at(request.output, ends.output, folder.path, overwrite=request.overwrite)
     hardware = hardware_for(Target.AHV, facts.firmware)
     platform = cast(Platform, None)

@@ -23,8 +23,9 @@ class Runner:
         self._lock = threading.Lock()
         self._settle_after_restart()
 
-    def ask(self, id: str, name: str, args: dict[str, Any]) -> Command:
-        """Start a command, or find the one that was started with this id.
+    def ask(self, id: str, name: str, args: dict[str, Any], trace_id: str | None = None) -> Command:
+        """Start a command, or find the one that was started with this id; its log names the trace
+        that it is part of.
 
         Raises UnknownCommand, CommandConflict or EngineBusy.
         """
@@ -40,6 +41,8 @@ class Runner:
             if running:
                 raise EngineBusy(running=running.name)
             command = Command(id, name, args)
+            if trace_id:
+                command.log.append(f"trace {trace_id}")
             self._store.save(command)
         threading.Thread(target=self._run, args=(command,), name=f"command-{id}").start()
         return command

@@ -36,6 +36,8 @@ PORT = 443
 _BODY_LIMIT = 1 << 20
 _FOLDERS = {"/v1/drivers": DRIVERS, "/v1/components": COMPONENTS}
 _COMMAND_PATH = re.compile(r"/v1/commands/([A-Za-z0-9._-]{1,100})")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context; its second part is the trace's id."""
 _SLOW_PEER_SECONDS = 30
 
 
@@ -59,7 +61,8 @@ class AgentServer(ThreadingHTTPServer):
             secured = self._tls.wrap_socket(request, server_side=True)
         except (ssl.SSLError, OSError):
             return
-        _Handler(secured, client_address, self)
+        with secured:
+            _Handler(secured, client_address, self)
 
 
 def tls_context(data: BootData, scratch: Path) -> ssl.SSLContext:
@@ -105,13 +108,19 @@ class _Handler(BaseHTTPRequestHandler):
             if not match or length > _BODY_LIMIT:
                 raise ValueError
             said = json.loads(self.rfile.read(length))
-            command = self.server.runner.ask(match[1], said["name"], said.get("args", {}))
+            command = self.server.runner.ask(
+                match[1], said["name"], said.get("args", {}), self._trace_id()
+            )
         except (ValueError, KeyError, TypeError):
             self._answer(HTTPStatus.BAD_REQUEST, {"code": "engine.bad-request"})
         except ImageportError as error:
             self._answer(HTTPStatus.CONFLICT, error.as_dict())
         else:
             self._answer(HTTPStatus.ACCEPTED, asdict(command))
+
+    def _trace_id(self) -> str | None:
+        match = _TRACEPARENT.fullmatch(self.headers.get("traceparent", ""))
+        return match and match[1]
 
     def _status(self) -> dict[str, Any]:
         return {

@@ -39,20 +39,23 @@ from imageport.service.store import jobs as job_store
 from imageport.service.store.database import Database
 from imageport.service.wallet.master import MasterKey
 from imageport.service.wallet.wallet import Wallet
+from imageport.traces.base import OFF, Traces
 from imageport.wire.documents import Problem
 
 _TIDY_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
 
 
-def create_app(store: Database, master: MasterKey, settings: Settings) -> FastAPI:
+def create_app(
+    store: Database, master: MasterKey, settings: Settings, traces: Traces = OFF
+) -> FastAPI:
     """A replica over a store whose tables are this version's.
 
     Raises StoreOutdated, KeyServiceRefused, MasterKeyMissing, ...; starts while the key service is
     away.
     """
     store.check()
-    state = _state(store, Wallet(master), settings)
+    state = _state(store, Wallet(master), settings, traces)
     try:
         _keep_keys(state)
     except KeyServiceAway as error:
@@ -89,7 +92,7 @@ def state_of(app: FastAPI) -> State:
     return state
 
 
-def _state(store: Database, wallet: Wallet, settings: Settings) -> State:
+def _state(store: Database, wallet: Wallet, settings: Settings, traces: Traces) -> State:
     def waiting() -> set[str]:
         with store.reading() as tx:
             return claims.waiting(tx)
@@ -106,6 +109,7 @@ def _state(store: Database, wallet: Wallet, settings: Settings) -> State:
         RateLimit(settings.requests_rate, settings.requests_burst),
         RateLimit(settings.logins_rate, settings.logins_burst),
         Metrics(counts),
+        traces,
     )
 
 

@@ -13,6 +13,7 @@ from imageport.service.api.metrics import Metrics
 from imageport.service.api.settings import Settings
 from imageport.service.store.database import Database
 from imageport.service.wallet.wallet import Wallet
+from imageport.traces.base import Traces
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class State:
     requests: RateLimit
     logins: RateLimit
     metrics: Metrics
+    traces: Traces
 
 
 def state_of(request: Request) -> State:

@@ -190,6 +190,14 @@ def release(tx: Tx, connector: Connector, job: str, fence: int) -> None:
     _lease_until(tx, job, fence, tx.now)
 
 
+def queued_since(tx: Tx, job: Job) -> datetime:
+    """From when on the job waited to be claimed as it is now: its start, or the end of the lease
+    before."""
+    query = select(leases.c.until).where(leases.c.job == job.id, leases.c.fence == job.fence - 1)
+    before: datetime | None = tx.connection.scalar(query)
+    return before or job.created_at
+
+
 def waiting(tx: Tx) -> set[str]:
     """The locations that have a job to claim."""
     query = select(jobs.c.location).where(jobs.c.claimable_at <= tx.now).distinct()

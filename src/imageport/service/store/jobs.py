@@ -44,6 +44,7 @@ class Job:
     percent: float
     result: dict[str, Any] | None
     error: dict[str, Any] | None
+    trace: str | None
 
 
 _COLUMNS = tuple(field.name for field in fields(Job))
@@ -60,6 +61,8 @@ class NewJob:
     request: dict[str, Any]
     created_by: str
     dry_run: bool = False
+    trace: str | None = None
+    """The `traceparent` of its spans."""
 
 
 def create(tx: Tx, new: NewJob) -> Job:
@@ -78,6 +81,7 @@ def create(tx: Tx, new: NewJob) -> Job:
             created_at=tx.now,
             created_by=new.created_by,
             claimable_at=tx.now,
+            trace=new.trace,
         )
     )
     return read(tx, new.customer, id)

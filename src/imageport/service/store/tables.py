@@ -171,6 +171,8 @@ jobs = Table(
     Column("percent", Float, nullable=False, default=0.0),
     Column("result", JSON(none_as_null=True)),
     Column("error", JSON(none_as_null=True)),
+    # W3C Trace Context of the request that started it; null without traces.
+    Column("trace", String(55)),
     Index(None, "customer", "created_at", "id"),
     Index(None, "location", "claimable_at"),
     Index(None, "forget_at"),

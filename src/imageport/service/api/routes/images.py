@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from imageport.model.service import JobType
 from imageport.service.api import views
@@ -14,6 +16,7 @@ from imageport.service.api.problems import responses
 from imageport.service.store import credentials, jobs, places
 from imageport.service.store.database import Tx
 from imageport.service.store.jobs import NewJob
+from imageport.traces import base as traces
 from imageport.wire.documents import Job
 from imageport.wire.images import (
     ConvertToUefi,
@@ -31,95 +34,137 @@ from imageport.wire.images import (
 
 router = APIRouter(prefix="/ips/images", tags=["images"])
 
-DryRun = Annotated[
-    bool, Query(alias="dryRun", description="Check everything, change nothing, and say it.")
-]
+_LOG = logging.getLogger(__name__)
 
 
-@router.post("/$export", status_code=202, response_model=Job, responses=responses(404))
-def export(body: ExportImage, caller: Operator, asked: Posted, dry_run: DryRun = False) -> Response:
-    """Write an image file to a share as VHD or VHDX."""
-    return _start(caller, asked, JobType.EXPORT, body, dry_run=dry_run)
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What every job is started with beside its own request."""
 
+    caller: Caller
+    asked: Asked
+    dry_run: bool
+    traceparent: str | None
 
-@router.post("/$upload", status_code=202, response_model=Job, responses=responses(404))
-def upload(body: UploadImage, caller: Operator, asked: Posted, dry_run: DryRun = False) -> Response:
-    """Write an image on a share to an image file of the platform."""
-    return _start(caller, asked, JobType.UPLOAD, body, dry_run=dry_run)
+    def job(self, type: JobType, request: ImageRequest) -> Response:
+        """Queue it, as a part of the caller's trace."""
+        route = f"/ips/images/${type}"
+        said = {
+            traces.CUSTOMER: self.caller.customer,
+            traces.TYPE: type.value,
+            traces.DRY_RUN: self.dry_run,
+            "http.request.method": "POST",
+            "http.route": route,
+        }
+        begun = traces.Begun(
+            traces.Part.SERVICE,
+            f"POST {route}",
+            self.traceparent,
+            traces.Kind.SERVER,
+            attributes=said,
+        )
+        with traces.during(self.asked.service.traces.begin(begun)) as span:
+            answer = self._queue(type, request, span)
+            span.set({"http.response.status_code": answer.status_code})
+            return answer
 
+    def _queue(self, type: JobType, request: ImageRequest, span: traces.Span) -> Response:
+        location = request.resource_location_id
 
-@router.post("/$prepare", status_code=202, response_model=Job, responses=responses(404))
-def prepare(
-    body: PrepareImage, caller: Operator, asked: Posted, dry_run: DryRun = False
-) -> Response:
-    """Make an uploaded image one that starts on its platform, and prove that it does."""
-    return _start(caller, asked, JobType.PREPARE, body, dry_run=dry_run)
+        def effect(tx: Tx) -> Answer:
+            places.read_location(tx, self.caller.customer, location)
+            for id in credential_ids(request):
+                credentials.read(tx, self.caller.customer, id)
+            job = jobs.create(tx, self._new(type, request, span))
+            span.set({traces.JOB: job.id})
+            told = traces.log_extra(job.id, job.trace)
+            _LOG.info("job %s: taken in (%s)", job.id, type, extra=told)
+            note(tx, self.caller, f"job.{type}", job.id)
+            return Answer(202, views.job(job, []), f"/ips/jobs/{job.id}")
 
+        answer = self.asked.once(self.caller, effect)
+        self.asked.service.bell.ring(location)
+        return answer
 
-@router.post("/$publish", status_code=202, response_model=Job, responses=responses(404))
-def publish(
-    body: PublishImage, caller: Operator, asked: Posted, dry_run: DryRun = False
-) -> Response:
-    """Write a prepared image file to a store of Citrix Provisioning."""
-    return _start(caller, asked, JobType.PUBLISH, body, dry_run=dry_run)
-
-
-@router.post("/$prepareAndPublish", status_code=202, response_model=Job, responses=responses(404))
-def prepare_and_publish(
-    body: PrepareAndPublishImage, caller: Operator, asked: Posted, dry_run: DryRun = False
-) -> Response:
-    """Prepare an image and write it to a store, with one engine."""
-    return _start(caller, asked, JobType.PREPARE_AND_PUBLISH, body, dry_run=dry_run)
-
-
-@router.post("/$reverseImage", status_code=202, response_model=Job, responses=responses(404))
-def reverse_image(
-    body: ReverseImage, caller: Operator, asked: Posted, dry_run: DryRun = False
-) -> Response:
-    """Write a vDisk, with the whole chain of its versions, to an image file of the platform."""
-    return _start(caller, asked, JobType.REVERSE_IMAGE, body, dry_run=dry_run)
-
-
-@router.post("/$convertToUefi", status_code=202, response_model=Job, responses=responses(404))
-def convert_to_uefi(
-    body: ConvertToUefi, caller: Operator, asked: Posted, dry_run: DryRun = False
-) -> Response:
-    """Make a version of a vDisk that UEFI starts, of one that a BIOS does."""
-    return _start(caller, asked, JobType.CONVERT_TO_UEFI, body, dry_run=dry_run)
-
-
-@router.post("/$upgradePvs", status_code=202, response_model=Job, responses=responses(404))
-def upgrade_pvs(
-    body: UpgradePvs, caller: Operator, asked: Posted, dry_run: DryRun = False
-) -> Response:
-    """Make a version of a vDisk with another target device."""
-    return _start(caller, asked, JobType.UPGRADE_PVS, body, dry_run=dry_run)
-
-
-@router.post("/$migrate", status_code=202, response_model=Job, responses=responses(404))
-def migrate(
-    body: MigrateImage, caller: Operator, asked: Posted, dry_run: DryRun = False
-) -> Response:
-    """Make an image one that starts on another platform, or on several, and prove that it does."""
-    return _start(caller, asked, JobType.MIGRATE, body, dry_run=dry_run)
+    def _new(self, type: JobType, request: ImageRequest, span: traces.Span) -> NewJob:
+        return NewJob(
+            customer=self.caller.customer,
+            location=request.resource_location_id,
+            type=type,
+            platform=request.platform,
+            request=request.as_json(),
+            created_by=f"{self.caller.name} ({self.caller.id})"[:128],
+            dry_run=self.dry_run,
+            trace=span.traceparent,
+        )
 
 
 def _start(
-    caller: Caller, asked: Asked, type: JobType, request: ImageRequest, *, dry_run: bool
-) -> Response:
-    def effect(tx: Tx) -> Answer:
-        places.read_location(tx, caller.customer, request.resource_location_id)
-        for id in credential_ids(request):
-            credentials.read(tx, caller.customer, id)
-        by = f"{caller.name} ({caller.id})"[:128]
-        location, parameters = request.resource_location_id, request.as_json()
-        new = NewJob(
-            caller.customer, location, type, request.platform, parameters, by, dry_run=dry_run
-        )
-        job = jobs.create(tx, new)
-        note(tx, caller, f"job.{type}", job.id)
-        return Answer(202, views.job(job, []), f"/ips/jobs/{job.id}")
+    caller: Operator,
+    asked: Posted,
+    dry_run: Annotated[
+        bool, Query(alias="dryRun", description="Check everything, change nothing, and say it.")
+    ] = False,
+    traceparent: Annotated[
+        str | None, Header(description="W3C Trace Context: the trace that the job belongs to.")
+    ] = None,
+) -> Start:
+    # A traceparent that is malformed is as none, as its specification demands.
+    return Start(caller, asked, dry_run, traceparent)
 
-    answer = asked.once(caller, effect)
-    asked.service.bell.ring(request.resource_location_id)
-    return answer
+
+Starting = Annotated[Start, Depends(_start)]
+
+
+@router.post("/$export", status_code=202, response_model=Job, responses=responses(404))
+def export(body: ExportImage, start: Starting) -> Response:
+    """Write an image file to a share as VHD or VHDX."""
+    return start.job(JobType.EXPORT, body)
+
+
+@router.post("/$upload", status_code=202, response_model=Job, responses=responses(404))
+def upload(body: UploadImage, start: Starting) -> Response:
+    """Write an image on a share to an image file of the platform."""
+    return start.job(JobType.UPLOAD, body)
+
+
+@router.post("/$prepare", status_code=202, response_model=Job, responses=responses(404))
+def prepare(body: PrepareImage, start: Starting) -> Response:
+    """Make an uploaded image one that starts on its platform, and prove that it does."""
+    return start.job(JobType.PREPARE, body)
+
+
+@router.post("/$publish", status_code=202, response_model=Job, responses=responses(404))
+def publish(body: PublishImage, start: Starting) -> Response:
+    """Write a prepared image file to a store of Citrix Provisioning."""
+    return start.job(JobType.PUBLISH, body)
+
+
+@router.post("/$prepareAndPublish", status_code=202, response_model=Job, responses=responses(404))
+def prepare_and_publish(body: PrepareAndPublishImage, start: Starting) -> Response:
+    """Prepare an image and write it to a store, with one engine."""
+    return start.job(JobType.PREPARE_AND_PUBLISH, body)
+
+
+@router.post("/$reverseImage", status_code=202, response_model=Job, responses=responses(404))
+def reverse_image(body: ReverseImage, start: Starting) -> Response:
+    """Write a vDisk, with the whole chain of its versions, to an image file of the platform."""
+    return start.job(JobType.REVERSE_IMAGE, body)
+
+
+@router.post("/$convertToUefi", status_code=202, response_model=Job, responses=responses(404))
+def convert_to_uefi(body: ConvertToUefi, start: Starting) -> Response:
+    """Make a version of a vDisk that UEFI starts, of one that a BIOS does."""
+    return start.job(JobType.CONVERT_TO_UEFI, body)
+
+
+@router.post("/$upgradePvs", status_code=202, response_model=Job, responses=responses(404))
+def upgrade_pvs(body: UpgradePvs, start: Starting) -> Response:
+    """Make a version of a vDisk with another target device."""
+    return start.job(JobType.UPGRADE_PVS, body)
+
+
+@router.post("/$migrate", status_code=202, response_model=Job, responses=responses(404))
+def migrate(body: MigrateImage, start: Starting) -> Response:
+    """Make an image one that starts on another platform, or on several, and prove that it does."""
+    return start.job(JobType.MIGRATE, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from datetime import datetime
 from typing import Annotated
@@ -19,6 +20,7 @@ from imageport.service.store.database import Tx
 from imageport.service.store.jobs import Job
 from imageport.service.store.places import Connector
 from imageport.service.wallet.wallet import credential as bound_to
+from imageport.traces import base as traces
 from imageport.wire import connector as wire
 from imageport.wire.base import GUID_PATTERN
 from imageport.wire.images import REQUESTS, credential_ids
@@ -26,6 +28,8 @@ from imageport.wire.sealed import seal
 
 PREFIX = "/ips/connectors/"
 router = APIRouter(prefix="/ips/connectors/{id}", tags=["connector protocol"])
+
+_LOG = logging.getLogger(__name__)
 
 Id = Annotated[str, Path(pattern=GUID_PATTERN)]
 JobId = Annotated[str, Path(alias="jobId", pattern=GUID_PATTERN)]
@@ -114,16 +118,23 @@ def _seen(service: State, connector: Connector, body: wire.Claim) -> None:
 
 
 def _claim(service: State, connector: Connector) -> wire.Work | None:
-    def held(tx: Tx) -> tuple[Job, dict[str, str], datetime] | None:
+    def held(tx: Tx) -> tuple[Job, dict[str, str], datetime, datetime | None] | None:
         job = claims.claim(tx, connector, service.settings.terms)
-        return (job, _credentials(tx, service, connector, job), tx.now) if job else None
+        if job is None:
+            return None
+        since = claims.queued_since(tx, job) if job.trace else None
+        return job, _credentials(tx, service, connector, job), tx.now, since
 
     found = service.wallet.writing(service.store, held)
     if found is None:
         return None
-    job, sealed, now = found
+    job, sealed, now, since = found
     if job.fence == 1:
         service.metrics.claims.observe(max(0.0, (now - job.created_at).total_seconds()))
+    if since:
+        _trace_wait(service, job, since, now)
+    told = traces.log_extra(job.id, job.trace)
+    _LOG.info("job %s: claimed by %s", job.id, connector.id, extra=told)
     return wire.Work(
         job=job.id,
         type=job.type,
@@ -133,7 +144,21 @@ def _claim(service: State, connector: Connector) -> wire.Work | None:
         lease_seconds=service.settings.lease.total_seconds(),
         cancel=job.cancel,
         credentials=sealed,
+        trace=job.trace,
     )
+
+
+def _trace_wait(service: State, job: Job, since: datetime, until: datetime) -> None:
+    said = {
+        traces.JOB: job.id,
+        traces.CUSTOMER: job.customer,
+        traces.TYPE: job.type.value,
+        traces.ATTEMPT: job.fence,
+        traces.CONNECTOR: job.connector or "",
+    }
+    at = traces.nanoseconds(since)
+    wait = traces.Begun(traces.Part.SERVICE, "queued", job.trace, at=at, attributes=said)
+    service.traces.begin(wait).end(traces.nanoseconds(until))
 
 
 def _credentials(tx: Tx, service: State, connector: Connector, job: Job) -> dict[str, str]:

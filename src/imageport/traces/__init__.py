@@ -1,0 +1,1 @@
+"""OpenTelemetry traces: what is told of a job's way, and whom it is told."""
