@@ -82,10 +82,12 @@ class _Running:
 class Program:
     """`imageport connector run`, with a state folder of its own."""
 
-    def __init__(self, url: str, known: tuple[str, str], home: Path, images: Path) -> None:
+    def __init__(
+        self, url: str, known: tuple[str, str], home: Path, images: Path, **environment: str
+    ) -> None:
         """Register it and start it; `known` is its id and one-time code."""
         self.home = home
-        self._images = images
+        self._images, self._more = images, environment
         home.mkdir(parents=True, exist_ok=True)
         code = home / "code"
         code.write_text(known[1])
@@ -96,7 +98,7 @@ class Program:
 
     @property
     def _env(self) -> dict[str, str]:
-        return {**os.environ, "IMAGEPORT_HOME": str(self.home)}
+        return {**os.environ, "IMAGEPORT_HOME": str(self.home), **self._more}
 
     def start(self, *, slots: int = 1) -> None:
         """Start it, again after `kill`."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from imageport.disk.qemu import QEMU_FORMATS
 from imageport.host.errors import ToolMissing
-from imageport.host.home import home
+from imageport.host.home import jobs_folder
 from imageport.host.run import tool_environment
 from imageport.model.target import Firmware
 from imageport.platforms.base import DiskRef, Role
@@ -209,11 +209,11 @@ class Machine:
 
 
 def running() -> Iterator[tuple[int, str, Role]]:
-    """Every machine of this state folder: process id, job, role.
+    """Every machine of our jobs: process id, job, role.
 
     A machine works in its job's folder, which tells it from those of another `IMAGEPORT_HOME`.
     """
-    ours = f"{home()}/"
+    ours = f"{jobs_folder()}/"
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
