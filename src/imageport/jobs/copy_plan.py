@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class CopyPlan:
 def plan_copy(request: CopyRequest, source: Access, target: Access, reporter: Reporter) -> CopyPlan:
     """Look at both ends; nothing is written. Raises `DiskError`, `NoSpace`."""
     reporter.step_started("look", f"Look at {request.source} and {request.target}")
+    began = time.monotonic()
     with open_source(request.source, source) as reader:
         size, data = reader.size, data_bytes(reader)
     if is_local(request.target):
@@ -43,6 +45,7 @@ def plan_copy(request: CopyRequest, source: Access, target: Access, reporter: Re
         free = free_space(place, target.needed(request.target, UsernamePassword))
         tight = room(place, free, data, size)
     findings = tuple(map(_tight, tight))
+    reporter.step_done("look", time.monotonic() - began)
     return CopyPlan(request.source, request.target, request.format, size, data, free, findings)
 
 

@@ -30,6 +30,7 @@ def plan_publication(
     """Everything that publishing would check; sizes in bytes. Raises `StoreError`, `DiskError`,
     `NoSpace`."""
     reporter.step_started("look", f"Look at {source} and {store}")
+    began = time.monotonic()
     place = store_at(store, ends)
     check(place, new)
     with open_source(source, ends.source) as reader:
@@ -37,6 +38,7 @@ def plan_publication(
     free = place.folder.free_space()
     if free < data:
         raise NoSpace(path=store, free=free, needed=data)
+    reporter.step_done("look", time.monotonic() - began)
     return {
         "source": source,
         "target": place.folder.address(new.file),

@@ -106,7 +106,7 @@ def test_an_export_is_one_trace(
         }
         == attempt.attributes
     )
-    assert _below(spans, attempt) == ["copy", "read-back"]
+    assert _below(spans, attempt) == ["copy", "look", "read-back"]
     copy, back = _named(spans, "copy"), _named(spans, "read-back")
     assert copy.attributes["imageport.step"] == "copy"
     assert request.began <= queued.began <= queued.ended <= attempt.began <= copy.began
@@ -155,7 +155,8 @@ def test_an_attempt_that_is_killed_and_the_next_are_in_one_trace(
     assert waited.began >= _named(spans, "queued", **{"imageport.attempt": 1}).ended
     assert first.attributes["imageport.outcome"] == "givenBack"
     assert second.attributes["imageport.outcome"] == "complete"
-    (cut,) = [span for span in spans if span.parent == first.id]
+    assert _below(spans, first) == ["copy", "look"]
+    (cut,) = [span for span in spans if span.parent == first.id and span.name == "copy"]
     assert (cut.name, cut.failed) == ("copy", True)
     assert cut.attributes["error.type"] == "job.process-killed"
     assert _below(spans, second) == ["copy", "read-back"]

@@ -46,6 +46,11 @@ class OpenedKeys:
         self.worked = False
         """Whether the key service has ever answered."""
 
+    @property
+    def failure(self) -> KeyServiceError | None:
+        """What the key service's last answer was, when it was none."""
+        return self._failed[1] if self._failed else None
+
     def plain(self, *keys: WrappedKey) -> list[bytes]:
         """Raises KeysWanted."""
         now = time.monotonic()

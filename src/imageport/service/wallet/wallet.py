@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from imageport.service.errors import SecretUnreadable
+from imageport.service.errors import KeyServiceError, SecretUnreadable
 from imageport.service.store import credentials, keys
 from imageport.service.store.credentials import Sealed
 from imageport.service.store.database import Database, Tx
@@ -34,6 +34,11 @@ class Wallet:
     def worked(self) -> bool:
         """Whether the master key was ever to be had."""
         return self._keys.worked
+
+    @property
+    def failure(self) -> KeyServiceError | None:
+        """Why the master key was not to be had when it was last asked for."""
+        return self._keys.failure
 
     def reading(self, store: Database, run: Callable[[Tx], T]) -> T:
         """Run it in a transaction that reads. Raises KeyServiceAway, KeyServiceRefused, ..."""

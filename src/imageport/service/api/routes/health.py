@@ -9,7 +9,6 @@ from imageport.service.api import tokens, views
 from imageport.service.api.auth import Reader
 from imageport.service.api.problems import problem, responses
 from imageport.service.api.state import Service
-from imageport.service.errors import KeyServiceError
 from imageport.service.store import jobs
 from imageport.wire.documents import Health, Status
 
@@ -42,16 +41,15 @@ def ready(service: Service) -> Health:
     such as connectors at work: `degraded`, and why.
     """
     service.store.check()
-    settings = service.settings
-    try:
+    wallet, settings = service.wallet, service.settings
+    if not wallet.worked:
         tokens.ensure_token_key(
-            service.store, service.wallet, settings.token_key_age, settings.token_lifetime
+            service.store, wallet, settings.token_key_age, settings.token_lifetime
         )
-        service.wallet.reading(service.store, service.wallet.token_keys)
-    except KeyServiceError as error:
-        if not service.wallet.worked:
-            raise
-        return Health(status="degraded", version=__version__, problem=problem(error))
+        wallet.reading(service.store, wallet.token_keys)
+    # Asked anew, a key service that is silent would take longer than a balancer waits.
+    if wallet.failure:
+        return Health(status="degraded", version=__version__, problem=problem(wallet.failure))
     return Health(status="ok", version=__version__)
 
 
