@@ -34,6 +34,7 @@ from imageport.service.store.places import Connector
 from imageport.service.store.tables import METADATA
 from imageport.service.store.tables import jobs as jobs_table
 from imageport.service.store.tables import leases as leases_table
+from tests.contract.service.postgres import Postgres
 
 TERMS = Terms(timedelta(seconds=60), timedelta(hours=24), 5)
 RUN_OUT = replace(TERMS, lease=timedelta(seconds=-1))
@@ -74,6 +75,17 @@ def test_migrations_make_the_tables(database: Database) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
     database.check()
+
+
+def test_a_database_without_an_encoding(postgres: Postgres) -> None:
+    store = Database(postgres.new_database("SQL_ASCII"))
+    store.upgrade()
+    with store.writing() as tx:
+        customers.add_customer(tx, "acme", "acme")
+        made, _ = customers.add_client(tx, "acme", "Müller & Söhne", Role.READ)
+    with store.reading() as tx:
+        assert customers.read_client(tx, "acme", made.id).name == "Müller & Söhne"
+    store.close()
 
 
 def test_tables_of_another_version_are_refused(database_url: str) -> None:
