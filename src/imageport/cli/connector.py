@@ -43,7 +43,8 @@ def add(
             print_json(made.as_json())
             return
         print_facts([("Connector", made.id), ("One-time code", f"{made.code}  (valid for a day)")])
-        OUT.print(f"There: imageport connector register URL --id {made.id}", highlight=False)
+        there = f"There: imageport connector register URL --id {made.id}"
+        OUT.print(there, soft_wrap=True, highlight=False)
 
 
 @app.command("list")
