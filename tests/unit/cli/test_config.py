@@ -5,8 +5,6 @@ Both fail at what they were told here, and say it: who was heard is seen without
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +15,13 @@ from imageport.cli.main import application
 PASSWORD = "postgresql://imageport:secret@db/imageport"  # noqa: S105  # is refused
 
 
+pytestmark = pytest.mark.usefixtures("logs_as_before")
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("IMAGEPORT_HOME", str(tmp_path))
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield tmp_path
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
+    return tmp_path
 
 
 def fails(*argv: str | Path, code: int = 1, **environment: str) -> str:
