@@ -92,4 +92,6 @@ LOCK := uv pip compile --generate-hashes --no-emit-index-url --no-annotate --no-
 
 lock: setup
 	$(BIN)/$(LOCK) pyproject.toml --group dev -o requirements.lock
+	$(BIN)/$(LOCK) pyproject.toml --group build --constraint requirements.lock \
+		-o requirements-run.lock
 	$(BIN)/$(LOCK) tests/golden/oracles/requirements.in -o tests/golden/oracles/requirements.lock

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     (home / "cache").symlink_to(Path(os.environ["IMAGEPORT_HOME"]) / "cache")
     monkeypatch.setenv("IMAGEPORT_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """For commands that run in this process, and write logs to a standard error of their own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

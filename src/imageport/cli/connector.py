@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from imageport.cli.account import service, told_secret
+from imageport.cli.config import Config
 from imageport.cli.edge import edge
-from imageport.cli.logs import write_logs
-from imageport.cli.options import AsJson, Authorities, Drain, Proxy, Slots
+from imageport.cli.logs import LogFormat, write_logs
+from imageport.cli.options import AsJson, Authorities, Drain, Log, Proxy, Slots
 from imageport.cli.screen import OUT, print_facts, print_json, print_rows
 from imageport.client import calls
 from imageport.wire.documents import Connector
@@ -42,7 +43,8 @@ def add(
             print_json(made.as_json())
             return
         print_facts([("Connector", made.id), ("One-time code", f"{made.code}  (valid for a day)")])
-        OUT.print(f"There: imageport connector register URL --id {made.id}", highlight=False)
+        there = f"There: imageport connector register URL --id {made.id}"
+        OUT.print(there, soft_wrap=True, highlight=False)
 
 
 @app.command("list")
@@ -100,7 +102,7 @@ def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the 
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917  # one parameter for each option of the command
     images: Annotated[
         list[Path],
         typer.Option(
@@ -113,6 +115,8 @@ def run(
     slots: Slots = None,
     drain: Drain = 30,
     proxy: Proxy = None,
+    log: Log = LogFormat.TEXT,
+    config: Config = None,
 ) -> None:
     """Do the jobs of this connector's resource location, until SIGTERM.
 
@@ -126,7 +130,7 @@ def run(
 
         folders = tuple(folder.resolve() for folder in images)
         settings = Settings(folders, slots or usual_slots(), drain=drain)
-        write_logs()
+        write_logs(log)
         identity = load(identity_file())
         traces = start("imageport-connector")
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +12,9 @@ import typer
 from imageport.cli.screen import OUT, print_json
 from imageport.engine.image import recipe
 from imageport.engine.image.bootdisk import SHIM, SIGNED_GRUB
+from imageport.engine.image.build import built_image
 from imageport.engine.image.grub import GRUB_PC
-from imageport.host.home import home, subfolder
+from imageport.host.home import home
 from imageport.host.run import tool_environment
 from imageport.host.user_ids import ENOUGH, has_own_ids
 from imageport.platforms.local.accel import QEMU, kvm_may_work
@@ -25,9 +26,11 @@ Example:
   imageport doctor
 """
 
-_TOOLS = {
-    QEMU: "qemu-system-x86",
-    "qemu-img": "qemu-utils",
+TOOLS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils"}
+"""What jobs run, and the Debian packages that have it."""
+FILES = {Path("/usr/share/OVMF/OVMF_CODE_4M.fd"): "ovmf"}
+
+BUILDING_TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
     "fakeroot": "fakeroot",
@@ -38,8 +41,8 @@ _TOOLS = {
     "mcopy": "mtools",
     "grub-mkimage": "grub-common",
 }
-_FILES = {
-    Path("/usr/share/OVMF/OVMF_CODE_4M.fd"): "ovmf",
+"""What the engine image is built with; of no use where there is one."""
+BUILDING_FILES = {
     GRUB_PC: "grub-pc-bin",
     SHIM: "shim-signed",
     SIGNED_GRUB: "grub-efi-amd64-signed",
@@ -81,17 +84,14 @@ def doctor(
 
 
 def _rows() -> list[_Row]:
-    path = tool_environment({})["PATH"]
-    rows = [
-        _Row(tool, bool(shutil.which(tool, path=path)), f"Debian package {package}")
-        for tool, package in _TOOLS.items()
-    ]
-    rows += [
-        _Row(str(file), file.exists(), f"Debian package {name}") for file, name in _FILES.items()
-    ]
+    folder = built_image(recipe.image_key())
+    rows = _of_packages(TOOLS, FILES)
     ids = f"{ENOUGH} in /etc/subuid and /etc/subgid (usermod --add-subuids, --add-subgids)"
-    rows.append(_Row("user ids of this user's own", has_own_ids(), ids))
-    folder = subfolder("cache", "engine", recipe.image_key()) if _engine_is_built() else None
+    building = [
+        *_of_packages(BUILDING_TOOLS, BUILDING_FILES),
+        _Row("user ids of this user's own", has_own_ids(), ids),
+    ]
+    rows += [replace(row, needed=folder is None) for row in building]
     built = str(folder) if folder else "imageport engine build"
     rows.append(_Row("engine image", folder is not None, built, needed=False))
     kvm = "may work, is tried once" if kvm_may_work() else "not usable here: emulation, slower"
@@ -101,5 +101,8 @@ def _rows() -> list[_Row]:
     return rows
 
 
-def _engine_is_built() -> bool:
-    return (subfolder("cache", "engine") / recipe.image_key()).exists()
+def _of_packages(tools: dict[str, str], files: dict[Path, str]) -> list[_Row]:
+    path = tool_environment({})["PATH"]
+    found = {tool: bool(shutil.which(tool, path=path)) for tool in tools}
+    rows = [_Row(tool, found[tool], f"Debian package {tools[tool]}") for tool in tools]
+    return rows + [_Row(str(f), f.exists(), f"Debian package {name}") for f, name in files.items()]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from datetime import UTC, datetime
+from enum import StrEnum
 
-FORMAT = "IMAGEPORT_LOG"
-"""The environment variable: `json`, or `text`."""
 _OF_JOBS = ("job", "trace_id")
+
+
+class LogFormat(StrEnum):
+    """How a line is written."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class _OneLine(logging.Formatter):
@@ -38,10 +43,10 @@ class _Json(logging.Formatter):
         return json.dumps(said)
 
 
-def write_logs() -> None:
+def write_logs(form: LogFormat) -> None:
     """From now on, of imageport: information and worse; of others: warnings and worse."""
     handler = logging.StreamHandler(sys.stderr)
-    if os.environ.get(FORMAT) == "json":
+    if form is LogFormat.JSON:
         handler.setFormatter(_Json())
     else:
         handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from imageport.cli.logs import LogFormat
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 Authorities = Annotated[
@@ -27,3 +29,7 @@ Drain = Annotated[
     ),
 ]
 Proxy = Annotated[str | None, typer.Option("--proxy", help="HTTP proxy.", envvar="IMAGEPORT_PROXY")]
+Log = Annotated[
+    LogFormat,
+    typer.Option("--log", help="Lines for people, or JSON for machines.", envvar="IMAGEPORT_LOG"),
+]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imageport.cli.config import Config
 from imageport.cli.edge import edge
-from imageport.cli.logs import write_logs
-from imageport.cli.options import Drain, Slots
+from imageport.cli.logs import LogFormat, write_logs
+from imageport.cli.options import Drain, Log, Slots
 from imageport.cli.screen import OUT, print_facts, print_json
 from imageport.host.home import subfolder
 
@@ -93,6 +94,8 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
             help="Hours that ended jobs are known.", envvar="IMAGEPORT_KEEP_JOBS", min=0.01
         ),
     ] = 24,
+    log: Log = LogFormat.TEXT,
+    config: Config = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the address, and the secret, as JSON.")
     ] = False,
@@ -111,7 +114,7 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
         own = OfConnector(folders, slots or usual_slots(), drain=drain) if connector else None
         address = Address(host, port, tls_certificate, tls_key)
         settings = Settings(retention=timedelta(hours=keep_jobs))
-        write_logs()
+        write_logs(log)
         masters = tuple(master_key or ())
         wanted = Wanted(address, customer, database, masters, settings, own)
         serving = Serving(wanted, start("imageport-service"))

@@ -74,11 +74,12 @@ class Postgres:
         """The address of one of its databases."""
         return f"postgresql://{self.user}@/{database}?host={self._folder}"
 
-    def new_database(self) -> str:
+    def new_database(self, encoding: str = "UTF8") -> str:
         """The address of an empty one."""
         name = f"d{uuid.uuid4().hex[:12]}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            how = f"ENCODING '{encoding}' TEMPLATE template0"
+            connection.execute(f'CREATE DATABASE "{name}" {how}'.encode())
         return self.url(name)
 
     def kill(self) -> None:

@@ -41,6 +41,7 @@ from imageport.service.store.tables import connectors as connectors_table
 from imageport.service.store.tables import jobs as jobs_table
 from imageport.service.store.tables import leases as leases_table
 from imageport.service.store.tables import locations as locations_table
+from tests.contract.service.postgres import Postgres
 
 MIGRATIONS = Path(tables.__file__).parent / "migrations"
 TERMS = Terms(timedelta(seconds=60), timedelta(hours=24), 5)
@@ -135,6 +136,17 @@ def test_a_job_waits_from_its_start_or_the_end_of_the_lease_before(database: Dat
     assert second
     with database.reading() as tx:
         assert claims.queued_since(tx, second) == released
+
+
+def test_a_database_without_an_encoding(postgres: Postgres) -> None:
+    store = Database(postgres.new_database("SQL_ASCII"))
+    store.upgrade()
+    with store.writing() as tx:
+        customers.add_customer(tx, "acme", "acme")
+        made, _ = customers.add_client(tx, "acme", "Müller & Söhne", Role.READ)
+    with store.reading() as tx:
+        assert customers.read_client(tx, "acme", made.id).name == "Müller & Söhne"
+    store.close()
 
 
 def test_tables_of_another_version_are_refused(database_url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import lzma
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,10 @@ from imageport.host.run import run
 
 Say = Callable[[str], None]
 
+VARIABLE = "IMAGEPORT_ENGINES"
+"""The environment variable that may name a folder of engine images that were built before, each in
+a folder named as its key: a container image brings them, since none can be built inside."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineImage:
@@ -33,19 +38,27 @@ class EngineImage:
 
 
 def engine_image(say: Say = lambda _: None) -> EngineImage:
-    """The engine image of this version, built when it is not there yet.
+    """The engine image of this version, built when it is not there yet: see `built_image`.
 
     The first build takes a minute and needs the Debian mirror; a change of our own code alone takes
     seconds. `say` is told each step. Raises ToolMissing or ToolFailed.
     """
-    folder = subfolder("cache", "engine")
     key = recipe.image_key()
-    built = folder / key
-    if not built.exists():
+    built = built_image(key)
+    if built is None:
+        folder = subfolder("cache", "engine")
+        built = folder / key
         with exclusive(folder / "build.lock", what="the engine image", wait=True):
             if not built.exists():
                 _build(folder, built, say)
     return EngineImage(built / "engine.qcow2", built / "vmlinuz", built / "initrd", key)
+
+
+def built_image(key: str) -> Path | None:
+    """The folder of the image with that key, where it is there: built here, or brought along."""
+    named = os.environ.get(VARIABLE)
+    folders = [subfolder("cache", "engine"), *([Path(named)] if named else [])]
+    return next((folder / key for folder in folders if (folder / key).exists()), None)
 
 
 def _build(folder: Path, built: Path, say: Say) -> None:

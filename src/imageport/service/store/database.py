@@ -64,7 +64,8 @@ class Database:
                 max_overflow=10,
                 pool_timeout=BUSY_SECONDS,
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": 10},
+                # Also where the database itself names no encoding, as on a server without locales.
+                connect_args={"connect_timeout": 10, "client_encoding": "utf8"},
             )
 
     @property
