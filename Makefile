@@ -22,7 +22,7 @@ APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get \
 
 .PHONY: setup packages demo test test-full lint bench lock
 
-setup: packages .venv/.complete lab/azure/node_modules/.complete
+setup: packages .venv/.complete .clients/.complete lab/azure/node_modules/.complete
 
 # The package index is only fetched when apt cannot do without.
 packages:
@@ -47,10 +47,13 @@ packages:
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
-# An environment of its own: what is in it is run as programs, never imported.
-.oracles/.complete: tests/golden/oracles/requirements.lock .venv/.complete
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .oracles
-	$(BIN)/uv pip sync --quiet --python .oracles/bin/python --require-hashes $<
+# Environments of their own: what is in them is run as programs, never imported.
+.clients/.complete: tests/contract/clients/requirements.lock
+.oracles/.complete: tests/golden/oracles/requirements.lock
+.clients/.complete .oracles/.complete: .venv/.complete
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes \
+		$(filter %.lock,$^)
 	touch $@
 
 lab/azure/node_modules/.complete: lab/azure/package.json lab/azure/package-lock.json | packages
@@ -93,3 +96,4 @@ LOCK := uv pip compile --generate-hashes --no-emit-index-url --no-annotate --no-
 lock: setup
 	$(BIN)/$(LOCK) pyproject.toml --group dev -o requirements.lock
 	$(BIN)/$(LOCK) tests/golden/oracles/requirements.in -o tests/golden/oracles/requirements.lock
+	$(BIN)/$(LOCK) tests/contract/clients/requirements.in -o tests/contract/clients/requirements.lock

@@ -31,10 +31,10 @@ def announced(admin: httpx.Client, place: str, name: str = "one") -> tuple[str, 
     return made["id"], made["code"]
 
 
-def registered(admin: httpx.Client, place: str) -> Identity:
+def registered(admin: httpx.Client, place: str, ca: Path | None = None) -> Identity:
     """The identity of a new connector."""
     id, code = announced(admin, place)
-    identity = Identity.new(str(admin.base_url).rstrip("/"), id)
+    identity = Identity.new(str(admin.base_url).rstrip("/"), id, str(ca) if ca else None)
     asyncio.run(register(identity, code, None))
     return identity
 

@@ -26,6 +26,7 @@ from imageport.service.store import customers
 from imageport.service.store.database import Database
 from imageport.service.wallet.master import LocalMasterKey, new_line
 from imageport.wire.connector import AUDIENCE
+from lab.certificates import LabAuthority
 
 MASTER = LocalMasterKey(new_line(), "a test")
 TLS = ssl.create_default_context()
@@ -39,6 +40,7 @@ class Replica:
 
     url: str
     state: State
+    tls: ssl.SSLContext = TLS
 
     def client(self, customer: str = "acme", role: Role = Role.ADMINISTER) -> httpx.Client:
         """A client of the customer with a token; the customer is made when missing."""
@@ -47,16 +49,16 @@ class Replica:
             row, secret = customers.add_client(tx, customer, "test", role)
         token = self.token(customer, row.id, secret)
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.url, headers=headers, verify=TLS, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, verify=self.tls, timeout=30)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask without a token, or with whatever headers."""
-        return httpx.get(self.url + path, headers=headers, verify=TLS)
+        return httpx.get(self.url + path, headers=headers, verify=self.tls)
 
     def ask_token(self, customer: str, form: dict[str, str], **how: Any) -> httpx.Response:
         """Ask for a token."""
         url = f"{self.url}/cctrustoauth2/{customer}/tokens/clients"
-        return httpx.post(url, data=form, verify=TLS, **how)
+        return httpx.post(url, data=form, verify=self.tls, **how)
 
     def token(self, customer: str, id: str, secret: str) -> str:
         """Get one as any OAuth client does."""
@@ -68,15 +70,19 @@ class Replica:
 
 
 @contextmanager
-def replica(store: Database, settings: Settings = QUICK) -> Iterator[Replica]:
-    """Run one over the store."""
+def replica(
+    store: Database, settings: Settings = QUICK, authority: LabAuthority | None = None
+) -> Iterator[Replica]:
+    """Run one over the store; with an authority, it speaks TLS."""
     app = create_app(store, MASTER, settings)
-    server = Server(app, Address(port=0))
+    certificate, key = authority.sign("service") if authority else (None, None)
+    tls = ssl.create_default_context(cafile=authority.path) if authority else TLS
+    server = Server(app, Address(port=0, certificate=certificate, key=key))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         assert server.wait_ready(30)
-        yield Replica(server.url, state_of(app))
+        yield Replica(server.url, state_of(app), tls)
     finally:
         server.stop()
         thread.join(30)

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic.alias_generators import to_camel
 
 from imageport import __version__
 from imageport.service.api import problems, tokens
@@ -56,6 +57,7 @@ def create_app(store: Database, master: MasterKey, settings: Settings) -> FastAP
         redoc_url=None,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: to_camel(route.name),
     )
     app.state.imageport = state
     for module in (token_routes, images, jobs, credentials, places, work, organisation, health):

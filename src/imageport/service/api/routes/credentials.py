@@ -10,7 +10,7 @@ from imageport.model.service import CredentialType
 from imageport.service.api import views
 from imageport.service.api.auth import Administrator, Caller, Reader
 from imageport.service.api.once import Answer, Posted, note
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import located, responses
 from imageport.service.api.state import Service, State
 from imageport.service.errors import InUse, Invalid
 from imageport.service.store import credentials, jobs
@@ -36,8 +36,13 @@ def list_credentials(
     return CredentialList(items=tuple(map(views.credential, found)))
 
 
-@router.post("", status_code=201, response_model=Credential, responses=responses(409))
-def add(body: NewCredential, caller: Administrator, asked: Posted) -> Response:
+@router.post(
+    "",
+    status_code=201,
+    response_model=Credential,
+    responses={**located(201, "The credential, without its secret"), **responses(409)},
+)
+def add_credential(body: NewCredential, caller: Administrator, asked: Posted) -> Response:
     """Keep a credential under a name."""
 
     def effect(tx: Tx) -> Answer:
@@ -50,7 +55,7 @@ def add(body: NewCredential, caller: Administrator, asked: Posted) -> Response:
 
 
 @router.post("/$rotate", response_model=Rotation, responses=responses())
-def rotate(caller: Administrator, asked: Posted) -> Response:
+def rotate_data_key(caller: Administrator, asked: Posted) -> Response:
     """A new data key, and every credential of the customer sealed anew."""
 
     def effect(tx: Tx) -> Answer:
@@ -62,14 +67,14 @@ def rotate(caller: Administrator, asked: Posted) -> Response:
 
 
 @router.get("/{id}", responses=responses(404))
-def read(id: CredentialId, caller: Reader, service: Service) -> Credential:
+def read_credential(id: CredentialId, caller: Reader, service: Service) -> Credential:
     """One, without its secret."""
     with service.store.reading() as tx:
         return views.credential(credentials.read(tx, caller.customer, id))
 
 
 @router.put("/{id}", responses=responses(404))
-def change(
+def change_credential(
     id: CredentialId, body: NewCredential, caller: Administrator, service: Service
 ) -> Credential:
     """Replace type and secret."""
@@ -84,7 +89,7 @@ def change(
 
 
 @router.delete("/{id}", status_code=204, response_class=Response, responses=responses(404, 409))
-def remove(id: CredentialId, caller: Administrator, service: Service) -> Response:
+def remove_credential(id: CredentialId, caller: Administrator, service: Service) -> Response:
     """Forget it; refused while a job that has not ended names it."""
     with service.store.writing() as tx:
         credentials.read(tx, caller.customer, id)

@@ -10,7 +10,7 @@ from imageport.model.service import JobType
 from imageport.service.api import views
 from imageport.service.api.auth import Caller, Operator
 from imageport.service.api.once import Answer, Asked, Posted, note
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import located, responses
 from imageport.service.store import credentials, jobs, places
 from imageport.service.store.database import Tx
 from imageport.service.store.jobs import NewJob
@@ -24,16 +24,21 @@ DryRun = Annotated[
 ]
 
 
-@router.post("/$migrate", status_code=202, response_model=Job, responses=responses(404))
-def migrate(
+_STARTED = {**located(202, "The job that was started"), **responses(404)}
+
+
+@router.post("/$migrate", status_code=202, response_model=Job, responses=_STARTED)
+def migrate_image(
     body: MigrateImage, caller: Operator, asked: Posted, dry_run: DryRun = False
 ) -> Response:
     """Make an image file one that starts on another platform, and prove that it does."""
     return _start(caller, asked, JobType.MIGRATE, body, dry_run=dry_run)
 
 
-@router.post("/$export", status_code=202, response_model=Job, responses=responses(404))
-def export(body: ExportImage, caller: Operator, asked: Posted, dry_run: DryRun = False) -> Response:
+@router.post("/$export", status_code=202, response_model=Job, responses=_STARTED)
+def export_image(
+    body: ExportImage, caller: Operator, asked: Posted, dry_run: DryRun = False
+) -> Response:
     """Write an image file to a share as VHD or VHDX."""
     return _start(caller, asked, JobType.EXPORT, body, dry_run=dry_run)
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from imageport.service.api import views
 from imageport.service.api.auth import Administrator, Reader
 from imageport.service.api.once import Answer, Posted, note
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import located, responses
 from imageport.service.api.state import Service
 from imageport.service.store import places
 from imageport.service.store.database import Tx
@@ -38,7 +38,10 @@ def list_locations(caller: Reader, service: Service) -> LocationList:
 
 
 @router.post(
-    "/resourceLocations", status_code=201, response_model=ResourceLocation, responses=responses(409)
+    "/resourceLocations",
+    status_code=201,
+    response_model=ResourceLocation,
+    responses={**located(201, "The resource location"), **responses(409)},
 )
 def add_location(body: NewLocation, caller: Administrator, asked: Posted) -> Response:
     """Make one."""
@@ -81,7 +84,10 @@ def list_connectors(caller: Reader, service: Service) -> ConnectorList:
 
 
 @router.post(
-    "/connectors", status_code=201, response_model=AnnouncedConnector, responses=responses(404)
+    "/connectors",
+    status_code=201,
+    response_model=AnnouncedConnector,
+    responses={**located(201, "The connector, with its one-time code"), **responses(404)},
 )
 def add_connector(body: NewConnector, caller: Administrator, asked: Posted) -> Response:
     """Expect a connector; its one-time code is said here and never again."""

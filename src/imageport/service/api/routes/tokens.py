@@ -37,7 +37,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
         401: {"model": TokenError, "description": "Not a client's id and secret"},
     },
 )
-def token(  # noqa: PLR0913, PLR0917  # a form's fields
+def issue_token(  # noqa: PLR0913, PLR0917  # a form's fields
     request: Request,
     service: Service,
     customer: Annotated[str, Path(alias="customerId", pattern=NAME_PATTERN)],

@@ -31,7 +31,9 @@ JobId = Annotated[str, Path(alias="jobId", pattern=GUID_PATTERN)]
 
 
 @router.post("/$register", responses=responses())
-def register(id: Id, body: wire.Register, request: Request, service: Service) -> wire.Registered:
+def register_connector(
+    id: Id, body: wire.Register, request: Request, service: Service
+) -> wire.Registered:
     """The one-time code for the connector's public keys."""
     service.logins.take(request.client.host if request.client else "local")
     with service.store.writing() as tx:
@@ -46,7 +48,7 @@ def register(id: Id, body: wire.Register, request: Request, service: Service) ->
     response_model=wire.Work,
     responses={204: {"description": "There is no job at the moment"}, **responses(404)},
 )
-async def claim(
+async def claim_job(
     id: Id, body: wire.Claim, connector: AConnector, request: Request, service: Service
 ) -> wire.Work | Response:
     """The oldest job of the location that nobody holds; waits for one."""
@@ -68,7 +70,9 @@ async def claim(
 
 
 @router.post("/jobs/{jobId}/$renew", responses=responses(409))
-def renew(job: JobId, body: wire.Renew, connector: AConnector, service: Service) -> wire.Renewed:
+def renew_lease(
+    job: JobId, body: wire.Renew, connector: AConnector, service: Service
+) -> wire.Renewed:
     """Go on with the lease; hear whether to cancel."""
     progress = None
     if body.progress:
@@ -89,7 +93,7 @@ def renew(job: JobId, body: wire.Renew, connector: AConnector, service: Service)
 
 
 @router.post("/jobs/{jobId}/$finish", status_code=204, responses=responses(409))
-def finish(job: JobId, body: wire.Finish, connector: AConnector, service: Service) -> Response:
+def finish_job(job: JobId, body: wire.Finish, connector: AConnector, service: Service) -> Response:
     """End the job."""
     end = End(body.status, body.result, body.error)
     with service.store.writing() as tx:
@@ -99,7 +103,9 @@ def finish(job: JobId, body: wire.Finish, connector: AConnector, service: Servic
 
 
 @router.post("/jobs/{jobId}/$release", status_code=204, responses=responses(409))
-def release(job: JobId, body: wire.Release, connector: AConnector, service: Service) -> Response:
+def release_job(
+    job: JobId, body: wire.Release, connector: AConnector, service: Service
+) -> Response:
     """Give it back."""
     with service.store.writing() as tx:
         claims.release(tx, connector, job, body.fence)
