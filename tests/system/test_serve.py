@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,54 +16,15 @@ from imageport.jobs.proof import check_proof
 from imageport.model.target import DiskFormat, Firmware
 from lab.guests import LinuxMaster, export, master
 from tests.system.command import (
-    COMMAND,
     assert_home_is_empty,
     error_of,
     imageport,
     sha256,
     started,
 )
+from tests.system.serving import Service
 
 pytestmark = pytest.mark.timeout(2400)
-
-
-class Service:
-    """`imageport serve` with the state folder of this test."""
-
-    def __init__(self, images: Path, log: Path) -> None:
-        self._images, self.log = images, log
-        self.first = self.start()
-
-    def start(self) -> dict[str, Any]:
-        """Start it, again after `kill`; returns what it prints."""
-        words = ["serve", "--port", "0", "--images", str(self._images), "--json"]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [*COMMAND, *words], stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout
-        text = ""
-        for line in self.process.stdout:
-            text += line
-            if line == "}\n":
-                break
-        self.process.stdout.close()
-        said: dict[str, Any] = json.loads(text)
-        self.url = said["url"]
-        return said
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        """As Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
-        try:
-            assert self.process.wait(90) == 0, self.log.read_text()
-        finally:
-            self.kill()
 
 
 @pytest.fixture

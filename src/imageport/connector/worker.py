@@ -13,6 +13,7 @@ from typing import TextIO
 from imageport.connector.folders import Folders
 from imageport.connector.reporter import NewsReporter
 from imageport.connector.talk import Ended, News, Order
+from imageport.host.private_memory import keep_memory_private
 from imageport.jobs.errors import CopyStopped, Interrupted
 from imageport.model.errors import ImageportError
 from imageport.model.service import JobStatus, Level
@@ -35,6 +36,7 @@ class _Voice:
 
 def main() -> None:
     """Do what is ordered, and say how it ended."""
+    keep_memory_private()
     # What a library prints goes to the log: standard output is the connector's alone.
     voice = _Voice(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

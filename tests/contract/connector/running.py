@@ -83,6 +83,7 @@ class Program:
         code.write_text(known[1])
         words = ["connector", "register", url, "--id", known[0], "--code-file", str(code)]
         subprocess.run([*COMMAND, *words], check=True, env=self._env, capture_output=True)
+        code.unlink()
         self.log = home / "connector.log"
         self.start()
 
@@ -138,6 +139,24 @@ def export(place: str, samba: Samba, source: str, name: str, **more: Any) -> dic
         "outputImageFilename": name,
         **more,
     }
+
+
+def large(images: Path) -> None:
+    """A disk whose export takes seconds."""
+    with (images / "large.raw").open("wb") as disk:
+        for number in range(768):
+            disk.write(number.to_bytes(4, "big") * (1 << 18))
+
+
+def under_way(admin: httpx.Client, job: str) -> None:
+    """Wait until the job copies."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        step = admin.get(f"/ips/jobs/{job}").json()["step"]
+        if step and step["name"] == "copy" and step["done"]:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(texts(admin, job))
 
 
 def ended(admin: httpx.Client, job: str, seconds: float = 120) -> dict[str, Any]:

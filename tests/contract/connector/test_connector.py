@@ -29,9 +29,11 @@ from tests.contract.connector.running import (
     connector,
     ended,
     export,
+    large,
     registered,
     share,
     texts,
+    under_way,
 )
 from tests.contract.ends.contract import make_disk
 from tests.contract.ends.samba import Samba
@@ -156,28 +158,11 @@ def test_what_an_earlier_attempt_has_ended_is_not_an_error(site: Site) -> None:
     assert same["result"]["root"] == done["result"]["root"]
 
 
-def _large(images: Path) -> None:
-    """A disk whose export takes seconds."""
-    with (images / "large.raw").open("wb") as disk:
-        for number in range(768):
-            disk.write(number.to_bytes(4, "big") * (1 << 18))
-
-
-def _under_way(admin: httpx.Client, job: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        step = admin.get(f"/ips/jobs/{job}").json()["step"]
-        if step and step["name"] == "copy" and step["done"]:
-            return
-        time.sleep(0.05)
-    raise TimeoutError(texts(admin, job))
-
-
 def test_a_cancelled_job_leaves_nothing(site: Site, own_home: Path) -> None:
-    _large(site.images)
+    large(site.images)
     with connector(site.identity, site.images):
         job = site.export("large.raw", "cancelled")
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
         assert site.admin.post(f"/ips/jobs/{job}/$cancel").status_code == 202
         done = ended(site.admin, job)
     assert done["overallStatus"] == "cancelled", done
@@ -187,10 +172,10 @@ def test_a_cancelled_job_leaves_nothing(site: Site, own_home: Path) -> None:
 
 
 def test_a_drain_gives_work_back_and_the_next_goes_on(site: Site) -> None:
-    _large(site.images)
+    large(site.images)
     job = site.export("large.raw", "drained")
     with connector(site.identity, site.images):
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
     held = site.admin.get(f"/ips/jobs/{job}").json()
     assert (held["overallStatus"], held["connectorId"]) == ("inProgress", None)
     with connector(site.identity, site.images):
@@ -200,12 +185,12 @@ def test_a_drain_gives_work_back_and_the_next_goes_on(site: Site) -> None:
 
 
 def test_a_killed_connector_is_gone_on_with(site: Site, tmp_path: Path) -> None:
-    _large(site.images)
+    large(site.images)
     known = announced(site.admin, site.place)
     program = Program(site.url, known, tmp_path / "connector", site.images)
     try:
         job = site.export("large.raw", "killed")
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
         program.kill()
         program.start()
         done = ended(site.admin, job)
@@ -238,14 +223,14 @@ def test_a_result_that_the_service_refuses_ends_the_job(
 def test_a_job_whose_lease_nobody_keeps_is_stopped(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _large(site.images)
+    large(site.images)
 
     async def rubbish(*_: object) -> None:
         raise ValueError("the service said something that nobody expects")
 
     with monkeypatch.context() as patched, connector(site.identity, site.images):
         job = site.export("large.raw", "unkept")
-        _under_way(site.admin, job)
+        under_way(site.admin, job)
         assert _workers()
         patched.setattr(Link, "renew", rubbish)
         time.sleep(0.8)
