@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imageport.cli.account import service, told_secret
 from imageport.cli.edge import edge
 from imageport.cli.logs import write_logs
-from imageport.cli.options import AsJson, Authorities, Drain, Proxy, Slots
+from imageport.cli.options import AsJson, Authorities, Drain, Proxy, ProxyAccount, Slots
 from imageport.cli.screen import OUT, print_facts, print_json, print_rows
 from imageport.client import calls
 from imageport.wire.documents import Connector
+
+if TYPE_CHECKING:
+    import httpx
 
 app = typer.Typer(
     help="Connectors: what does the jobs of a resource location.", no_args_is_help=True
@@ -78,6 +81,7 @@ def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the 
     ] = None,
     ca: Authorities = None,
     proxy: Proxy = None,
+    proxy_account: ProxyAccount = None,
     as_json: AsJson = False,
 ) -> None:
     """Make this computer that connector: its keys are made here, and stay here.
@@ -91,7 +95,7 @@ def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the 
         code = told_secret(code_file, "One-time code")
         identity = Identity.new(url, id, str(ca.resolve()) if ca else None)
         identity.check(identity_file())
-        said = asyncio.run(registered(identity, code, proxy))
+        said = asyncio.run(registered(identity, code, _proxy(url, proxy, proxy_account)))
         identity.save(identity_file())
         if as_json:
             print_json(said.as_json())
@@ -113,6 +117,7 @@ def run(
     slots: Slots = None,
     drain: Drain = 30,
     proxy: Proxy = None,
+    proxy_account: ProxyAccount = None,
 ) -> None:
     """Do the jobs of this connector's resource location, until SIGTERM.
 
@@ -126,4 +131,13 @@ def run(
         folders = tuple(folder.resolve() for folder in images)
         settings = Settings(folders, slots or usual_slots(), drain=drain)
         write_logs()
-        asyncio.run(run_until_told(load(identity_file()), settings, proxy))
+        identity = load(identity_file())
+        way = _proxy(identity.url, proxy, proxy_account)
+        asyncio.run(run_until_told(identity, settings, way))
+
+
+def _proxy(url: str, named: str | None, account: Path | None) -> httpx.Proxy | None:
+    from imageport.cli.credential_files import read_account  # noqa: PLC0415
+    from imageport.connector.proxy import proxy_to  # noqa: PLC0415
+
+    return proxy_to(url, named, read_account(account) if account else None)

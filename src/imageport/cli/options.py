@@ -26,4 +26,20 @@ Drain = Annotated[
         min=0,
     ),
 ]
-Proxy = Annotated[str | None, typer.Option("--proxy", help="HTTP proxy.", envvar="IMAGEPORT_PROXY")]
+Proxy = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy",
+        help="Proxy to the service, as http://HOST:PORT; by default what HTTPS_PROXY and NO_PROXY "
+        "say.",
+        envvar="IMAGEPORT_PROXY",
+    ),
+]
+ProxyAccount = Annotated[
+    Path | None,
+    typer.Option(
+        "--proxy-account",
+        help="Credentials file with the proxy's username and password.",
+        envvar="IMAGEPORT_PROXY_ACCOUNT",
+    ),
+]

@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,15 +74,26 @@ class _Running:
 class Program:
     """`imageport connector run`, with a state folder of its own."""
 
-    def __init__(self, url: str, known: tuple[str, str], home: Path, images: Path) -> None:
-        """Register it and start it; `known` is its id and one-time code."""
+    def __init__(  # noqa: PLR0917  # what makes one
+        self,
+        url: str,
+        known: tuple[str, str],
+        home: Path,
+        images: Path,
+        proxy: Sequence[str] = (),
+        ca: Path | None = None,
+    ) -> None:
+        """Register it and start it; `known` is its id and one-time code, `proxy` options."""
         self.home = home
-        self._images = images
+        self._images, self._proxy = images, proxy
         home.mkdir(parents=True, exist_ok=True)
         code = home / "code"
         code.write_text(known[1])
         words = ["connector", "register", url, "--id", known[0], "--code-file", str(code)]
-        subprocess.run([*COMMAND, *words], check=True, env=self._env, capture_output=True)
+        words += [*proxy, *(["--ca", str(ca)] if ca else [])]
+        argv = [*COMMAND, *words]
+        done = subprocess.run(argv, check=False, env=self._env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
         code.unlink()
         self.log = home / "connector.log"
         self.start()
@@ -96,7 +107,7 @@ class Program:
         words = ["connector", "run", "--images", str(self._images), "--slots", str(slots)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, *words, "--drain", "0"],
+                [*COMMAND, *words, "--drain", "0", *self._proxy],
                 stdout=log,
                 stderr=log,
                 env=self._env,

@@ -6,7 +6,7 @@ import base64
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +71,14 @@ class Replica:
 
 @contextmanager
 def replica(
-    store: Database, settings: Settings = QUICK, authority: LabAuthority | None = None
+    store: Database,
+    settings: Settings = QUICK,
+    authority: LabAuthority | None = None,
+    hosts: Sequence[str] = (),
 ) -> Iterator[Replica]:
-    """Run one over the store; with an authority, it speaks TLS."""
+    """Run one over the store; with an authority, it speaks TLS, also for other names of it."""
     app = create_app(store, MASTER, settings)
-    certificate, key = authority.sign("service") if authority else (None, None)
+    certificate, key = authority.sign("service", hosts=hosts) if authority else (None, None)
     tls = ssl.create_default_context(cafile=authority.path) if authority else TLS
     server = Server(app, Address(port=0, certificate=certificate, key=key))
     thread = threading.Thread(target=server.run)
