@@ -20,7 +20,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get \
 	-o DPkg::Lock::Timeout=300 install --yes --no-install-recommends
 
-.PHONY: setup packages demo test test-full lint bench lock
+.PHONY: setup packages demo test test-full lint bench lock api-docs
 
 setup: packages .venv/.complete .clients/.complete lab/azure/node_modules/.complete
 
@@ -89,6 +89,10 @@ bench: setup
 	PYTHONPATH=. $(BIN)/python -m bench.dispatch
 	PYTHONPATH=. $(BIN)/python -m bench.prepare .bench
 	rm -rf .bench
+
+# docs/api.md; a test says when it is no longer what the code gives.
+api-docs: setup
+	$(BIN)/python -m docs.api.render
 
 LOCK := uv pip compile --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	--python-version 3.11

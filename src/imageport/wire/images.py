@@ -73,7 +73,9 @@ class XdReconfigure(Request):
     """A switch of the VDA's reconfigure tool."""
 
     name: str = Field(alias="ParameterName", min_length=1, max_length=128)
+    """Such as `controllers`, with or without its slash."""
     value: str = Field(default="", alias="ParameterValue", max_length=4096)
+    """Empty for a switch that takes none."""
 
 
 class StorageLocation(Request):
@@ -87,6 +89,7 @@ class StorageLocation(Request):
     ]
     """Such as `smb://10.0.1.212/Files/`."""
     credential_id: Name
+    """Of type `UsernamePassword`."""
 
 
 class _JobRequest(Request):
@@ -105,9 +108,11 @@ class MigrateImage(_JobRequest):
     source_disk_name: Text
     """Path of the image file, as the connector sees it."""
     target_platform: TargetPlatform
+    """Where the image is to start."""
     output_disk_name: Text
     """Path of the file to write."""
     provisioning_type: ProvisioningType = ProvisioningType.MCS
+    """How machines will be made from the image."""
     firmware: Firmware | None = None
     """Where the image's partition table leaves it open."""
     driver_library: Text | None = None
@@ -119,18 +124,27 @@ class MigrateImage(_JobRequest):
     boot_timeout: int = Field(default=900, ge=1, le=LONGEST_SECONDS)
     """Seconds that the image's first boot may take."""
     install_misa: bool = False
+    """Install the Machine Identity Service Agent, where it is missing; needs `Mcs`."""
     force_misa: bool = False
+    """Install it also where it is there."""
     install_mcsio: bool = False
+    """Install MCS' storage optimisation, where it is missing; needs `Mcs`."""
     force_mcsio: bool = False
+    """Install it also where it is there."""
     install_pvs: str | None = Field(default=None, min_length=1, max_length=64)
     """Version of the PVS target device to install."""
     xd_reconfigure: tuple[XdReconfigure, ...] = Field(default=(), max_length=64)
+    """Switches of the VDA's reconfigure tool."""
     domain_unjoin: bool = False
+    """The guest leaves its domain in its first boot."""
     unjoin_anyway: bool = False
     """The caller knows that a domain controller may be reached, and what that does."""
     enable_rdp: bool = False
+    """Allow Remote Desktop, also where the target has a console to log on at."""
     chkdsk: bool = False
+    """The system volume is checked in the first boot."""
     defrag: bool = False
+    """The system volume is defragmented in the first boot."""
     temporary_disk: bool = False
     """Azure: the machines will have a temporary disk."""
 
@@ -176,11 +190,13 @@ class ExportImage(_JobRequest):
     source_disk_name: Text
     """Path of the image file, as the connector sees it."""
     output_storage_location: StorageLocation
+    """Where to write."""
     output_image_filename: Annotated[
         str, StringConstraints(pattern=r'^[^\x00-\x1f\x7f/\\:*?"<>|.][^\x00-\x1f\x7f/\\:*?"<>|]*$')
     ] = Field(max_length=200)
     """Without extension."""
     output_image_format: OutputImageFormat = OutputImageFormat.VHDX
+    """VHD or VHDX."""
 
     @property
     def address(self) -> str:

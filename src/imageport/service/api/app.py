@@ -48,6 +48,24 @@ def create_app(store: Database, master: MasterKey, settings: Settings) -> FastAP
     with store.writing() as tx:
         state.wallet.rewrap(tx)
         tokens.renew_token_key(tx, state.wallet, settings.token_key_age, settings.token_lifetime)
+    app = _application()
+    app.state.imageport = state
+    app.add_middleware(
+        BodyLimit,
+        usual=settings.request_bytes,
+        large=settings.result_bytes,
+        large_prefix=work.PREFIX,
+    )
+    app.add_middleware(Measured, metrics=state.metrics)
+    return app
+
+
+def description() -> dict[str, Any]:
+    """The API's OpenAPI document, as /ips/openapi.json has it."""
+    return _application().openapi()
+
+
+def _application() -> FastAPI:
     app = FastAPI(
         title="imageport",
         version=__version__,
@@ -59,17 +77,9 @@ def create_app(store: Database, master: MasterKey, settings: Settings) -> FastAP
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: to_camel(route.name),
     )
-    app.state.imageport = state
     for module in (token_routes, images, jobs, credentials, places, work, organisation, health):
         app.include_router(module.router)
     problems.install(app)
-    app.add_middleware(
-        BodyLimit,
-        usual=settings.request_bytes,
-        large=settings.result_bytes,
-        large_prefix=work.PREFIX,
-    )
-    app.add_middleware(Measured, metrics=state.metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's guide has it
     return app
 

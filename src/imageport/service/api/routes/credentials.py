@@ -30,7 +30,7 @@ CredentialId = Annotated[str, Path(pattern=NAME_PATTERN)]
 def list_credentials(
     caller: Reader, service: Service, type: Annotated[CredentialType | None, Query()] = None
 ) -> CredentialList:
-    """By name, without secrets."""
+    """All credentials by name, without secrets."""
     with service.store.reading() as tx:
         found = credentials.list_all(tx, caller.customer, type)
     return CredentialList(items=tuple(map(views.credential, found)))
@@ -68,7 +68,7 @@ def rotate_data_key(caller: Administrator, asked: Posted) -> Response:
 
 @router.get("/{id}", responses=responses(404))
 def read_credential(id: CredentialId, caller: Reader, service: Service) -> Credential:
-    """One, without its secret."""
+    """A credential, without its secret."""
     with service.store.reading() as tx:
         return views.credential(credentials.read(tx, caller.customer, id))
 
@@ -77,7 +77,7 @@ def read_credential(id: CredentialId, caller: Reader, service: Service) -> Crede
 def change_credential(
     id: CredentialId, body: NewCredential, caller: Administrator, service: Service
 ) -> Credential:
-    """Replace type and secret."""
+    """Replace a credential's type and secret."""
     if body.id != id:
         raise Invalid(detail="id is not the path's", errors=[{"field": "body.id"}])
     with service.store.writing() as tx:
@@ -90,7 +90,7 @@ def change_credential(
 
 @router.delete("/{id}", status_code=204, response_class=Response, responses=responses(404, 409))
 def remove_credential(id: CredentialId, caller: Administrator, service: Service) -> Response:
-    """Forget it; refused while a job that has not ended names it."""
+    """Forget a credential; refused while a job that has not ended names it."""
     with service.store.writing() as tx:
         credentials.read(tx, caller.customer, id)
         job = jobs.uses_credential(tx, caller.customer, id)

@@ -45,7 +45,7 @@ def list_jobs(
     continuation_token: Continuation = None,
     status: Annotated[JobStatus | None, Query(alias="overallStatus")] = None,
 ) -> JobPage:
-    """Newest first; those that have ended are kept for a while."""
+    """All jobs, newest first; those that have ended are kept for a while."""
     after = _read_token(continuation_token) if continuation_token else None
     with service.store.reading() as tx:
         found = jobs.page(tx, caller.customer, page_size, after, status)
@@ -105,7 +105,7 @@ def read_log(
         str, Query(alias="continuationToken", pattern=_POSITION)
     ] = _BEGINNING,
 ) -> LogPage:
-    """The log, in order."""
+    """A job's log, in order."""
     with service.store.reading() as tx:
         jobs.read(tx, caller.customer, id)
         lines = _lines(tx, id, continuation_token, page_size)

@@ -34,7 +34,7 @@ JobId = Annotated[str, Path(alias="jobId", pattern=GUID_PATTERN)]
 def register_connector(
     id: Id, body: wire.Register, request: Request, service: Service
 ) -> wire.Registered:
-    """The one-time code for the connector's public keys."""
+    """Give the one-time code for the connector's public keys."""
     service.logins.take(request.client.host if request.client else "local")
     with service.store.writing() as tx:
         keys = (body.signing_key, body.sealing_key)
@@ -51,7 +51,7 @@ def register_connector(
 async def claim_job(
     id: Id, body: wire.Claim, connector: AConnector, request: Request, service: Service
 ) -> wire.Work | Response:
-    """The oldest job of the location that nobody holds; waits for one."""
+    """Hold the oldest job of the location that nobody holds; waits for one."""
     deadline = time.monotonic() + body.wait
     await asyncio.to_thread(_seen, service, connector, body)
     while True:
@@ -73,7 +73,7 @@ async def claim_job(
 def renew_lease(
     job: JobId, body: wire.Renew, connector: AConnector, service: Service
 ) -> wire.Renewed:
-    """Go on with the lease; hear whether to cancel."""
+    """Go on with a job's lease; hear whether to cancel."""
     progress = None
     if body.progress:
         said = body.progress
@@ -94,7 +94,7 @@ def renew_lease(
 
 @router.post("/jobs/{jobId}/$finish", status_code=204, responses=responses(409))
 def finish_job(job: JobId, body: wire.Finish, connector: AConnector, service: Service) -> Response:
-    """End the job."""
+    """Say how a job ended."""
     end = End(body.status, body.result, body.error)
     with service.store.writing() as tx:
         terms, lines = service.settings.terms, _lines(body.lines)
@@ -106,7 +106,7 @@ def finish_job(job: JobId, body: wire.Finish, connector: AConnector, service: Se
 def release_job(
     job: JobId, body: wire.Release, connector: AConnector, service: Service
 ) -> Response:
-    """Give it back."""
+    """Give a job back, to be claimed at once."""
     with service.store.writing() as tx:
         claims.release(tx, connector, job, body.fence)
     service.bell.ring(connector.location)
