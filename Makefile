@@ -9,7 +9,7 @@ PACKAGES := \
 	grub-common grub-efi-amd64-signed grub-pc-bin kmod libhivex0 lvm2 \
 	mmdebstrap mtools nbd-server nbdkit nginx-light ntfs-3g ovmf postgresql python3-venv \
 	qemu-system-common qemu-system-x86 \
-	qemu-utils samba shim-signed smbclient systemd-boot-efi uidmap util-linux xfsprogs xorriso zstd
+	qemu-utils samba shim-signed smbclient systemd-boot-efi tinyproxy uidmap util-linux xfsprogs xorriso zstd
 
 # Debian's npm cannot be installed beside a nodejs that brings its own.
 ifeq ($(shell command -v npm),)
@@ -20,9 +20,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get \
 	-o DPkg::Lock::Timeout=300 install --yes --no-install-recommends
 
-.PHONY: setup packages demo test test-full lint bench lock
+.PHONY: setup packages demo test test-full lint bench lock api-docs
 
-setup: packages .venv/.complete lab/azure/node_modules/.complete
+setup: packages .venv/.complete .clients/.complete lab/azure/node_modules/.complete
 
 # The package index is only fetched when apt cannot do without.
 packages:
@@ -47,10 +47,13 @@ packages:
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
-# An environment of its own: what is in it is run as programs, never imported.
-.oracles/.complete: tests/golden/oracles/requirements.lock .venv/.complete
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .oracles
-	$(BIN)/uv pip sync --quiet --python .oracles/bin/python --require-hashes $<
+# Environments of their own: what is in them is run as programs, never imported.
+.clients/.complete: tests/contract/clients/requirements.lock
+.oracles/.complete: tests/golden/oracles/requirements.lock
+.clients/.complete .oracles/.complete: .venv/.complete
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes \
+		$(filter %.lock,$^)
 	touch $@
 
 lab/azure/node_modules/.complete: lab/azure/package.json lab/azure/package-lock.json | packages
@@ -87,6 +90,10 @@ bench: setup
 	PYTHONPATH=. $(BIN)/python -m bench.prepare .bench
 	rm -rf .bench
 
+# docs/api.md; a test says when it is no longer what the code gives.
+api-docs: setup
+	$(BIN)/python -m docs.api.render
+
 LOCK := uv pip compile --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	--python-version 3.11
 
@@ -95,3 +102,4 @@ lock: setup
 	$(BIN)/$(LOCK) pyproject.toml --group build --constraint requirements.lock \
 		-o requirements-run.lock
 	$(BIN)/$(LOCK) tests/golden/oracles/requirements.in -o tests/golden/oracles/requirements.lock
+	$(BIN)/$(LOCK) tests/contract/clients/requirements.in -o tests/contract/clients/requirements.lock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -25,12 +26,15 @@ class LabAuthority:
         self._authority = Authority("imageport lab")
         self.path.write_text(self._authority.certificate)
 
-    def sign(self, name: str, *, client: bool = False) -> tuple[Path, Path]:
-        """(certificate, key) of a server on this computer, or of a client."""
+    def sign(
+        self, name: str, *, client: bool = False, hosts: Sequence[str] = ()
+    ) -> tuple[Path, Path]:
+        """(certificate, key) of a server on this computer, or of a client; `hosts`: more names."""
+        names = (*_HERE, *map(x509.DNSName, hosts))
         paths = self.folder / f"{name}-cert.pem", self.folder / f"{name}-key.pem"
         paths[1].touch(mode=0o600)
         for path, text in zip(
-            paths, self._authority.issue(name, _HERE, client=client), strict=True
+            paths, self._authority.issue(name, names, client=client), strict=True
         ):
             path.write_text(text)
         return paths

@@ -30,13 +30,19 @@ def test_the_second_goes_on_where_the_first_was(tmp_path: Path) -> None:
     export(master(LinuxMaster(Firmware.BIOS)), images / "master.vhdx", DiskFormat.VHDX)
     postgres = Postgres()
     workflows = postgres.new_database()
-    shared = {"IMAGEPORT_JOBS": str(jobs), "IMAGEPORT_WORKFLOWS": workflows}
     settings = replace(QUICK, lease=timedelta(seconds=10))
     with replica(scratch(tmp_path), settings) as service, service.client() as admin:
         place = location(admin)
         homes = [_home(tmp_path / name) for name in ("one", "two")]
         first, second = (
-            Program(service.url, announced(admin, place, home.name), home, images, **shared)
+            Program(
+                service.url,
+                announced(admin, place, home.name),
+                home,
+                images,
+                IMAGEPORT_JOBS=str(jobs),
+                IMAGEPORT_WORKFLOWS=workflows,
+            )
             for home in homes
         )
         second.kill()

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from tests.system.command import COMMAND, imageport
 class Service:
     """`imageport serve` with the state folder of this test."""
 
-    def __init__(self, images: Path, log: Path) -> None:
+    def __init__(self, images: Path, log: Path, *options: str, before: Sequence[str] = ()) -> None:
+        """Start it; `before`: a program that starts it in turn."""
         self._images, self.log = images, log
+        self._options, self._before = options, before
         self.first = self.start()
 
     def start(self) -> dict[str, Any]:
         """Start it, again after `kill`; returns what it prints."""
-        words = ["serve", "--port", "0", "--images", str(self._images), "--json"]
+        words = ["serve", "--port", "0", "--images", str(self._images), "--json", *self._options]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, *words], stdout=subprocess.PIPE, stderr=log, text=True
+                [*self._before, *COMMAND, *words], stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self.process.stdout
         text = ""

@@ -51,8 +51,9 @@ def test_every_python_dependency_has_its_reason() -> None:
     assert [name for name in names if name not in MENTIONED] == []
 
 
-def test_every_independent_program_has_its_reason() -> None:
-    lines = (ROOT / "tests/golden/oracles/requirements.in").read_text().splitlines()
+@pytest.mark.parametrize("folder", ["golden/oracles", "contract/clients"])
+def test_every_independent_program_has_its_reason(folder: str) -> None:
+    lines = (ROOT / "tests" / folder / "requirements.in").read_text().splitlines()
     names = [line.split(">=")[0] for line in lines if line[0] != "#"]
     assert names
     assert [name for name in names if name not in MENTIONED] == []

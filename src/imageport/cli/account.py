@@ -29,14 +29,6 @@ class NotLoggedIn(ImageportError):
     remedy: ClassVar[str] = "Run `imageport login` first."
 
 
-class AuthorityUnusable(ImageportError):
-    """The file of authorities to trust cannot be used."""
-
-    code: ClassVar[str] = "client.authority"
-    sentence: ClassVar[str] = "The authorities in {path} cannot be used: {detail}."
-    remedy: ClassVar[str] = "Give a PEM file with the certificate of whoever signed the service's."
-
-
 class SecretFileUnreadable(ImageportError):
     """The file with a secret cannot be read."""
 
@@ -48,7 +40,7 @@ class SecretFileUnreadable(ImageportError):
 @contextmanager
 def service(*, as_json: bool = False) -> Iterator[Client]:
     """The client of whoever has logged in, at the process' edge."""
-    with edge(as_json=as_json), client_of(_account()) as client:
+    with edge(as_json=as_json), Client(_account()) as client:
         yield client
 
 
@@ -74,15 +66,6 @@ def keep(account: Account) -> None:
         "ca": str(account.ca) if account.ca else None,
     }
     write_whole(_file(), [json.dumps(said).encode()])
-
-
-def client_of(account: Account) -> Client:
-    """Raises AuthorityUnusable."""
-    try:
-        return Client(account)
-    except OSError as error:
-        detail = error.strerror or str(error)
-        raise AuthorityUnusable(path=str(account.ca), detail=detail) from error
 
 
 def _account() -> Account:

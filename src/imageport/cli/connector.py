@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +12,21 @@ from imageport.cli.account import service, told_secret
 from imageport.cli.config import Config
 from imageport.cli.edge import edge
 from imageport.cli.logs import LogFormat, write_logs
-from imageport.cli.options import AsJson, Authorities, Drain, Log, Proxy, Slots
+from imageport.cli.options import (
+    AsJson,
+    Authorities,
+    Drain,
+    Log,
+    Proxy,
+    ProxyAccount,
+    Slots,
+)
 from imageport.cli.screen import OUT, print_facts, print_json, print_rows
 from imageport.client import calls
 from imageport.wire.documents import Connector
+
+if TYPE_CHECKING:
+    import httpx
 
 app = typer.Typer(
     help="Connectors: what does the jobs of a resource location.", no_args_is_help=True
@@ -80,6 +91,7 @@ def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the 
     ] = None,
     ca: Authorities = None,
     proxy: Proxy = None,
+    proxy_account: ProxyAccount = None,
     as_json: AsJson = False,
 ) -> None:
     """Make this computer that connector: its keys are made here, and stay here.
@@ -93,7 +105,7 @@ def register(  # noqa: PLR0913, PLR0917  # one parameter for each option of the 
         code = told_secret(code_file, "One-time code")
         identity = Identity.new(url, id, str(ca.resolve()) if ca else None)
         identity.check(identity_file())
-        said = asyncio.run(registered(identity, code, proxy))
+        said = asyncio.run(registered(identity, code, _proxy(url, proxy, proxy_account)))
         identity.save(identity_file())
         if as_json:
             print_json(said.as_json())
@@ -115,6 +127,7 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter for each option of the comma
     slots: Slots = None,
     drain: Drain = 30,
     proxy: Proxy = None,
+    proxy_account: ProxyAccount = None,
     log: Log = LogFormat.TEXT,
     config: Config = None,
 ) -> None:
@@ -132,8 +145,16 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter for each option of the comma
         settings = Settings(folders, slots or usual_slots(), drain=drain)
         write_logs(log)
         identity = load(identity_file())
+        way = _proxy(identity.url, proxy, proxy_account)
         traces = start("imageport-connector")
         try:
-            asyncio.run(run_until_told(identity, settings, proxy, traces))
+            asyncio.run(run_until_told(identity, settings, way, traces))
         finally:
             traces.close()
+
+
+def _proxy(url: str, named: str | None, account: Path | None) -> httpx.Proxy | None:
+    from imageport.cli.credential_files import read_account  # noqa: PLC0415
+    from imageport.connector.proxy import proxy_to  # noqa: PLC0415
+
+    return proxy_to(url, named, read_account(account) if account else None)

@@ -123,6 +123,14 @@ def read_credentials(path: Path) -> Credential:
         raise CredentialsUnusable(path=str(path), detail=_problems(error)) from None
 
 
+def read_account(path: Path) -> UsernamePassword:
+    """Of a credentials file. Raises as `read_credentials` does."""
+    found = read_credentials(path)
+    if isinstance(found, UsernamePassword):
+        return found
+    raise CredentialsUnusable(path=str(path), detail="its type is not UsernamePassword")
+
+
 def credential_request(name: str, path: Path) -> AnyCredential:
     """What the service is asked to keep. Raises as `read_credentials` does."""
     said = read_private_json(path)

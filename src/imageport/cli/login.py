@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from imageport.cli.account import client_of, keep, told_secret
+from imageport.cli.account import keep, told_secret
 from imageport.cli.edge import edge
 from imageport.cli.options import AsJson, Authorities
 from imageport.cli.screen import OUT, print_json
-from imageport.client import Account, calls
+from imageport.client import Account, Client, calls
 
 HELP = """Keep whom commands such as `imageport job` speak for, once the service has taken it.
 
@@ -42,7 +42,7 @@ def login(  # noqa: PLR0913, PLR0917  # one parameter for each option of the com
     with edge(as_json=as_json):
         secret = told_secret(secret_file, "Client secret")
         account = Account(url, customer, client_id, secret, ca.resolve() if ca else None)
-        with client_of(account) as client:
+        with Client(account) as client:
             status = client.send(calls.status())
         keep(account)
         if as_json:

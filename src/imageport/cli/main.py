@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 
 from imageport import __version__
+from imageport.host.private_memory import keep_memory_private
 
 _COMMANDS = (
     "migrate",
@@ -69,6 +70,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run() -> None:
     """Entry point. Ctrl-C, a polite kill and a terminal that is closed all clean up."""
+    keep_memory_private()
     for number in _STOPPING:
         signal.signal(number, _interrupt)
     application(*sys.argv[1:])()

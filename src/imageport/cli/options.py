@@ -28,7 +28,23 @@ Drain = Annotated[
         min=0,
     ),
 ]
-Proxy = Annotated[str | None, typer.Option("--proxy", help="HTTP proxy.", envvar="IMAGEPORT_PROXY")]
+Proxy = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy",
+        help="Proxy to the service, as http://HOST:PORT; by default what HTTPS_PROXY and NO_PROXY "
+        "say.",
+        envvar="IMAGEPORT_PROXY",
+    ),
+]
+ProxyAccount = Annotated[
+    Path | None,
+    typer.Option(
+        "--proxy-account",
+        help="Credentials file with the proxy's username and password.",
+        envvar="IMAGEPORT_PROXY_ACCOUNT",
+    ),
+]
 Log = Annotated[
     LogFormat,
     typer.Option("--log", help="Lines for people, or JSON for machines.", envvar="IMAGEPORT_LOG"),

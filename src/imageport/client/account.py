@@ -6,6 +6,8 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imageport.client.errors import AuthorityUnusable
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -19,5 +21,9 @@ class Account:
 
 
 def tls(ca: Path | None) -> ssl.SSLContext:
-    """Whom to trust. Raises OSError (also for what is no PEM)."""
-    return ssl.create_default_context(cafile=ca)
+    """Whom to trust; None: whoever this computer does. Raises AuthorityUnusable."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        detail = error.strerror or str(error)
+        raise AuthorityUnusable(path=str(ca), detail=detail) from error

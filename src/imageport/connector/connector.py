@@ -10,6 +10,8 @@ import shutil
 import signal
 from typing import Any
 
+import httpx
+
 from imageport.client.errors import ServiceUnreachable
 from imageport.connector.held import HeldJob
 from imageport.connector.identity import Identity
@@ -93,7 +95,7 @@ class Connector:
                 )
                 pause = _PAUSE
             except (RemoteError, ServiceUnreachable) as error:
-                _LOG.warning("No work can be asked for: %s", error)
+                _LOG.warning("No work can be asked for: %s %s", error, error.advice)
                 await self._unless_drained(asyncio.sleep(pause))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
@@ -162,7 +164,7 @@ class Connector:
 
 
 async def run_until_told(
-    identity: Identity, settings: Settings, proxy: str | None, traces: Traces
+    identity: Identity, settings: Settings, proxy: httpx.Proxy | None, traces: Traces
 ) -> None:
     """Run one in this process: SIGTERM drains it, a second one gives its jobs back at once."""
     with exclusive(subfolder("connector") / "lock", what="the jobs of this state folder"):

@@ -78,3 +78,23 @@ class JobTimeout(ImageportError):
     code: ClassVar[str] = "job.timeout"
     sentence: ClassVar[str] = "The job was stopped after {seconds} s, as its timeout says."
     remedy: ClassVar[str] = "Start it again with a larger timeout; its log says what took so long."
+
+
+class ProxyPassword(ImageportError):
+    """A secret stands where every process of the computer can read it."""
+
+    code: ClassVar[str] = "connector.proxy-password"
+    sentence: ClassVar[str] = (
+        "The proxy's URL has an account in it, which every list of processes shows."
+    )
+    remedy: ClassVar[str] = (
+        "Leave it out, and give --proxy-account a file with the username and the password."
+    )
+
+
+class ProxyInvalid(ImageportError):
+    """What is named is no proxy."""
+
+    code: ClassVar[str] = "connector.proxy-invalid"
+    sentence: ClassVar[str] = "The proxy {url} cannot be used: {detail}."
+    remedy: ClassVar[str] = "Give --proxy (or IMAGEPORT_PROXY, HTTPS_PROXY) as http://HOST:PORT."

@@ -34,16 +34,20 @@ class Link:
     """A connector's way to its service: TLS, a proxy if there is one, and patience."""
 
     def __init__(
-        self, identity: Identity, *, proxy: str | None = None, socket: Path | None = None
+        self, identity: Identity, *, proxy: httpx.Proxy | None = None, socket: Path | None = None
     ) -> None:
-        """`socket`: a Unix socket that the service listens on, instead of its address."""
-        self._identity = identity
+        """`socket`: a Unix socket that the service listens on, instead of its address.
+
+        Raises AuthorityUnusable.
+        """
+        self._identity, self._proxy = identity, proxy
         # Reading all authorities takes longer than most requests.
         secure = identity.url.startswith("https:")
         verify = secure and tls(Path(identity.ca) if identity.ca else None)
         transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
+        # Which proxy there is was decided before, also by the environment.
         self._http = httpx.AsyncClient(
-            base_url=identity.url, verify=verify, proxy=proxy, transport=transport
+            base_url=identity.url, verify=verify, proxy=proxy, transport=transport, trust_env=False
         )
 
     async def __aenter__(self) -> Self:
@@ -52,7 +56,7 @@ class Link:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def register(self, code: str, *, patience: float = 30.0) -> Registered:
+    async def register(self, code: str, *, patience: float = 10.0) -> Registered:
         """Give the one-time code for the keys. Raises RemoteError, ServiceUnreachable."""
         signing, sealing = self._identity.public_keys
         body = Register(code=code, signing_key=signing, sealing_key=sealing, version=__version__)
@@ -89,7 +93,8 @@ class Link:
         *,
         signed: bool = True,
     ) -> httpx.Response:
-        attempts = Attempts(self._identity.url, patience)
+        proxy = str(self._proxy.url) if self._proxy else None
+        attempts = Attempts(self._identity.url, patience, proxy)
         content = body.model_dump_json(by_alias=True, exclude_none=True)
         while True:
             headers = {"Content-Type": "application/json"}
@@ -121,7 +126,7 @@ def _read(kind: type[D], answer: httpx.Response) -> D:
         raise problem(answer) from error
 
 
-async def register(identity: Identity, code: str, proxy: str | None) -> Registered:
+async def register(identity: Identity, code: str, proxy: httpx.Proxy | None) -> Registered:
     """Make an identity known. Raises RemoteError, ServiceUnreachable."""
     async with Link(identity, proxy=proxy) as link:
         return await link.register(code)

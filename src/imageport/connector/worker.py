@@ -15,6 +15,7 @@ from imageport.connector.folders import Folders
 from imageport.connector.job_spans import TracedReporter
 from imageport.connector.reporter import NewsReporter
 from imageport.connector.talk import Ended, News, Order
+from imageport.host.private_memory import keep_memory_private
 from imageport.jobs.errors import CopyStopped, Interrupted
 from imageport.jobs.report import Reporter
 from imageport.model.errors import ImageportError
@@ -41,6 +42,7 @@ class _Voice:
 
 def main() -> None:
     """Do what is ordered, and say how it ended."""
+    keep_memory_private()
     # What a library prints goes to the log: standard output is the connector's alone.
     voice = _Voice(os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -49,6 +49,7 @@ class Document(BaseModel):
         extra="ignore",
         frozen=True,
         serialize_by_alias=True,
+        use_attribute_docstrings=True,
     )
 
     def as_json(self) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Claim(Request):
     """Ask for a job; waits up to `wait` seconds for one."""
 
     wait: float = Field(default=0, ge=0, le=LONGEST_WAIT)
+    """Seconds."""
     version: _Version
     health: dict[str, Any] = Field(default_factory=dict, max_length=50)
 
@@ -57,8 +58,10 @@ class Work(Document):
     dry_run: bool
     request: dict[str, Any]
     fence: int
+    """Raised with each claim; everything that is said of the job names it."""
     lease_seconds: float
     cancel: bool
+    """Whether to clean up and end."""
     credentials: dict[str, str]
     """By id: what `wire.sealed` opens, the JSON of a `wire.credentials` document."""
     trace: str | None = None
@@ -78,7 +81,7 @@ Lines = Annotated[tuple[Line, ...], Field(max_length=MOST_LINES)]
 
 
 class Progress(Request):
-    """Where the job stands; see `documents.StepProgress`."""
+    """Where the job stands, as StepProgress has it."""
 
     step: str = Field(max_length=64)
     title: str = Field(max_length=256)

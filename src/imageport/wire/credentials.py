@@ -27,6 +27,7 @@ class UsernamePasswordCredential(_NewCredential):
     username: Text
     password: Secret
     domain: str = Field(default="", max_length=255)
+    """Of Active Directory; empty for a local account."""
 
 
 class AwsCredential(_NewCredential):
@@ -36,6 +37,7 @@ class AwsCredential(_NewCredential):
     access_key_id: Text
     secret_access_key: Secret
     session_token: Secret | None = None
+    """Of temporary keys alone."""
 
 
 class AzureCredential(_NewCredential):
@@ -44,6 +46,7 @@ class AzureCredential(_NewCredential):
     type: Literal[CredentialType.AZURE]
     tenant_id: Text
     client_id: Text
+    """Application id of the service principal."""
     client_secret: Secret
 
 
@@ -52,6 +55,7 @@ class GcpCredential(_NewCredential):
 
     type: Literal[CredentialType.GCP]
     service_account_key: dict[str, Any] = Field(min_length=1, json_schema_extra={"writeOnly": True})
+    """The whole document."""
 
 
 class SimpleCredential(_NewCredential):
@@ -85,8 +89,10 @@ class Credential(Document):
     """A credential without its secret."""
 
     id: str
+    """The name that jobs use."""
     type: CredentialType
     state: Literal["Ok"] = "Ok"
+    """Citrix's clients look for it; it says nothing here."""
     created_at: datetime
     updated_at: datetime
 

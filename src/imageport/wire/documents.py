@@ -15,19 +15,27 @@ class Problem(Document):
     """An error (RFC 9457) with our code, what to do, and data."""
 
     type: str
+    """`urn:imageport:error:` and the code."""
     title: str
+    """What HTTP calls the status."""
     status: int
     detail: str
+    """One sentence that says what is wrong."""
     code: str
+    """Stays the same from version to version; for programs."""
     remedy: str
+    """What to do about it."""
     data: dict[str, Any] = Field(default_factory=dict)
+    """What the sentence speaks of; `errors` names wrong fields."""
 
 
 class StepProgress(Document):
     """The step that a job is in; `total` is 0 when nobody knows, `unit` is `bytes` or words."""
 
     name: str
+    """For programs."""
     title: str
+    """For people."""
     done: float
     total: float
     unit: str
@@ -42,20 +50,25 @@ class JobSummary(Document):
     overall_progress_percent: float
     is_cancellable: bool
     cancel_requested: bool
+    """It will end as soon as its connector hears of it."""
     dry_run: bool
     resource_location_id: str
+    """Whose connectors may run it."""
     connector_id: str | None
+    """Which connector has it at the moment."""
     attempt: int
     """How often it was begun."""
     created_at: datetime
     created_by: str
+    """Name and id of the client."""
     started_at: datetime | None
     ended_at: datetime | None
     forgotten_at: datetime | None
     """When it will be forgotten."""
     step: StepProgress | None
+    """Where it is; null before its start and after its end."""
     error: dict[str, Any] | None
-    """Code, sentence, remedy and data."""
+    """`code`, `sentence`, `remedy` and `data`, when it ended so."""
 
 
 class Job(JobSummary):
@@ -64,8 +77,11 @@ class Job(JobSummary):
     parameters: dict[str, Any]
     """The request, every default filled in."""
     tags: dict[str, str]
+    """As the request has them."""
     warnings: tuple[str, ...]
+    """The warnings of its log."""
     result: dict[str, Any] | None
+    """`$migrate`: the proof. `$export`: what was written, and its hash. Dry run: the plan."""
 
 
 class JobPage(Document):
@@ -74,12 +90,14 @@ class JobPage(Document):
     page_size: int
     items: tuple[JobSummary, ...]
     continuation_token: str | None
+    """For the next page; null on the last."""
 
 
 class LogLine(Document):
     """A line of a job's log."""
 
     position: str
+    """Attempt and number; what `continuationToken` and `Last-Event-ID` take."""
     at: datetime
     level: Level
     text: str
@@ -91,6 +109,7 @@ class LogPage(Document):
     page_size: int
     items: tuple[LogLine, ...]
     continuation_token: str
+    """For what comes after these lines."""
 
 
 Most = Annotated[int, Field(ge=1, le=10_000)]
@@ -137,17 +156,22 @@ class Connector(Document):
     resource_location_id: str
     name: str
     registered: bool
+    """Whether its one-time code was used."""
     online: bool
+    """Whether it was heard of in the last two minutes."""
     version: str | None
     health: dict[str, Any] | None
+    """Its computer, slots, running jobs, free bytes, KVM, and folders."""
     created_at: datetime
     seen_at: datetime | None
+    """When it was last heard of."""
 
 
 class AnnouncedConnector(Connector):
     """With the one-time code, which is said once."""
 
     code: str
+    """Valid for a day."""
 
 
 class ConnectorList(Document):
@@ -188,6 +212,7 @@ class Rotation(Document):
     """The customer's new data key."""
 
     data_key: int
+    """Its number."""
 
 
 class AuditEntry(Document):
@@ -196,8 +221,11 @@ class AuditEntry(Document):
     number: int
     at: datetime
     who: str
+    """Name and id of a client or a connector."""
     action: str
+    """Such as `job.export`, `credential.add`, `token`."""
     what: str
+    """Id of the object."""
 
 
 class AuditPage(Document):
@@ -212,6 +240,7 @@ class Status(Document):
     status: str
     version: str
     jobs: dict[JobStatus, int]
+    """How many of each status."""
     connectors_online: int
 
 
@@ -229,6 +258,7 @@ class Token(Document):
     access_token: str = Field(alias="access_token")
     token_type: str = Field(default="Bearer", alias="token_type")
     expires_in: int = Field(alias="expires_in")
+    """Seconds."""
 
 
 class TokenError(Document):

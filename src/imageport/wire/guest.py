@@ -48,14 +48,18 @@ class XdReconfigure(Request):
     """A switch of the VDA's reconfigure tool."""
 
     name: str = Field(alias="ParameterName", min_length=1, max_length=128)
+    """Such as `controllers`, with or without its slash."""
     value: str = Field(default="", alias="ParameterValue", max_length=4096)
+    """Empty for a switch that takes none."""
 
 
 class GuestRequest(Request):
     """The fields of every request that prepares a guest."""
 
     target_platform: TargetPlatform
+    """Where the image is to start."""
     provisioning_type: ProvisioningType = ProvisioningType.MCS
+    """How machines will be made from the image."""
     firmware: Firmware | None = None
     """Where the image's partition table leaves it open."""
     driver_library: Text | None = None
@@ -67,18 +71,27 @@ class GuestRequest(Request):
     boot_timeout: int = Field(default=900, ge=1, le=LONGEST_SECONDS)
     """Seconds that the image's first boot may take."""
     install_misa: bool = False
+    """Install the Machine Identity Service Agent, where it is missing; needs `Mcs`."""
     force_misa: bool = False
+    """Install it also where it is there."""
     install_mcsio: bool = False
+    """Install MCS' storage optimisation, where it is missing; needs `Mcs`."""
     force_mcsio: bool = False
+    """Install it also where it is there."""
     install_pvs: str | None = Field(default=None, min_length=1, max_length=64)
     """Version of the PVS target device to install."""
     xd_reconfigure: tuple[XdReconfigure, ...] = Field(default=(), max_length=64)
+    """Switches of the VDA's reconfigure tool."""
     domain_unjoin: bool = False
+    """The guest leaves its domain in its first boot."""
     unjoin_anyway: bool = False
     """The caller knows that a domain controller may be reached, and what that does."""
     enable_rdp: bool = False
+    """Allow Remote Desktop, also where the target has a console to log on at."""
     chkdsk: bool = False
+    """The system volume is checked in the first boot."""
     defrag: bool = False
+    """The system volume is defragmented in the first boot."""
     temporary_disk: bool = False
     """Azure: the machines will have a temporary disk."""
 

@@ -46,6 +46,7 @@ class StorageLocation(Request):
     ]
     """Such as `smb://10.0.1.212/Files/`."""
     credential_id: Name
+    """Of type `UsernamePassword`."""
 
     def address(self, name: str) -> str:
         """Of the file `name` in it."""
@@ -56,9 +57,11 @@ class StoredInput(Request):
     """An image on a share that is read."""
 
     input_storage_location: StorageLocation
+    """Where to read."""
     input_image_filename: FileName
     """Without extension; a version of a vDisk with its own, such as `win.2.avhdx`."""
     input_image_format: ImageFormat = ImageFormat.VHDX
+    """VHD or VHDX."""
 
     @property
     def input_address(self) -> str:
@@ -72,9 +75,11 @@ class StoredOutput(Request):
     """An image on a share that is written."""
 
     output_storage_location: StorageLocation
+    """Where to write."""
     output_image_filename: FileName
     """Without extension."""
     output_image_format: ImageFormat = ImageFormat.VHDX
+    """VHD or VHDX."""
     overwrite_target_file: bool = False
     """A file of that name is replaced, once its successor is complete."""
 
@@ -97,9 +102,11 @@ class EitherInput(Request):
     """An image that is read: a disk of the platform, or one on a share."""
 
     input_storage_location: StorageLocation | None = None
+    """Where to read, on a share."""
     input_image_filename: FileName | None = None
     """Without extension; a version of a vDisk with its own, such as `win.2.avhdx`."""
     input_image_format: ImageFormat = ImageFormat.VHDX
+    """VHD or VHDX."""
 
     @property
     def disk(self) -> str | None:
@@ -126,9 +133,11 @@ class EitherOutput(Request):
     output_disk_name: Text | None = None
     """Path of the file to write, as the connector sees it."""
     output_storage_location: StorageLocation | None = None
+    """Where to write, on a share."""
     output_image_filename: FileName | None = None
     """Without extension."""
     output_image_format: ImageFormat = ImageFormat.VHDX
+    """VHD or VHDX."""
     overwrite_target_file: bool = False
     """What has the name already is replaced, once its successor is complete."""
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,10 +37,10 @@ def announced(admin: httpx.Client, place: str, name: str = "one") -> tuple[str, 
     return made["id"], made["code"]
 
 
-def registered(admin: httpx.Client, place: str) -> Identity:
+def registered(admin: httpx.Client, place: str, ca: Path | None = None) -> Identity:
     """The identity of a new connector."""
     id, code = announced(admin, place)
-    identity = Identity.new(str(admin.base_url).rstrip("/"), id)
+    identity = Identity.new(str(admin.base_url).rstrip("/"), id, str(ca) if ca else None)
     asyncio.run(register(identity, code, None))
     return identity
 
@@ -82,17 +82,28 @@ class _Running:
 class Program:
     """`imageport connector run`, with a state folder of its own."""
 
-    def __init__(
-        self, url: str, known: tuple[str, str], home: Path, images: Path, **environment: str
+    def __init__(  # noqa: PLR0917  # what makes one
+        self,
+        url: str,
+        known: tuple[str, str],
+        home: Path,
+        images: Path,
+        proxy: Sequence[str] = (),
+        ca: Path | None = None,
+        **environment: str,
     ) -> None:
-        """Register it and start it; `known` is its id and one-time code."""
+        """Register it and start it; `known` is its id and one-time code, `proxy` options."""
         self.home = home
-        self._images, self._more = images, environment
+        self._images, self._proxy, self._more = images, proxy, environment
         home.mkdir(parents=True, exist_ok=True)
         code = home / "code"
         code.write_text(known[1])
         words = ["connector", "register", url, "--id", known[0], "--code-file", str(code)]
-        subprocess.run([*COMMAND, *words], check=True, env=self._env, capture_output=True)
+        words += [*proxy, *(["--ca", str(ca)] if ca else [])]
+        argv = [*COMMAND, *words]
+        done = subprocess.run(argv, check=False, env=self._env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        code.unlink()
         self.log = home / "connector.log"
         self.start()
 
@@ -105,7 +116,7 @@ class Program:
         words = ["connector", "run", "--images", str(self._images), "--slots", str(slots)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, *words, "--drain", "0"],
+                [*COMMAND, *words, "--drain", "0", *self._proxy],
                 stdout=log,
                 stderr=log,
                 env=self._env,
@@ -148,6 +159,24 @@ def export(place: str, samba: Samba, source: str, name: str, **more: Any) -> dic
         "outputImageFilename": name,
         **more,
     }
+
+
+def large(images: Path) -> None:
+    """A disk whose export takes seconds."""
+    with (images / "large.raw").open("wb") as disk:
+        for number in range(768):
+            disk.write(number.to_bytes(4, "big") * (1 << 18))
+
+
+def under_way(admin: httpx.Client, job: str) -> None:
+    """Wait until the job copies."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        step = admin.get(f"/ips/jobs/{job}").json()["step"]
+        if step and step["name"] == "copy" and step["done"]:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(texts(admin, job))
 
 
 def ended(admin: httpx.Client, job: str, seconds: float = 120) -> dict[str, Any]:
@@ -211,21 +240,3 @@ def site_in(
     ):
         share(admin, samba)
         yield Site(running.url, admin, location(admin), images, samba)
-
-
-def make_large(images: Path) -> None:
-    """A disk whose export takes seconds."""
-    with (images / "large.raw").open("wb") as disk:
-        for number in range(768):
-            disk.write(number.to_bytes(4, "big") * (1 << 18))
-
-
-def under_way(admin: httpx.Client, job: str) -> None:
-    """Wait until it copies."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        step = admin.get(f"/ips/jobs/{job}").json()["step"]
-        if step and step["name"] == "copy" and step["done"]:
-            return
-        time.sleep(0.05)
-    raise TimeoutError(texts(admin, job))

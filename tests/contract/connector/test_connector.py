@@ -26,7 +26,7 @@ from tests.contract.connector.running import (
     announced,
     connector,
     ended,
-    make_large,
+    large,
     site_in,
     texts,
     under_way,
@@ -112,7 +112,7 @@ def test_what_an_earlier_attempt_has_ended_is_not_an_error(site: Site) -> None:
 
 
 def test_a_cancelled_job_leaves_nothing(site: Site, own_home: Path) -> None:
-    make_large(site.images)
+    large(site.images)
     with connector(site.identity, site.images):
         job = site.export("large.raw", "cancelled")
         under_way(site.admin, job)
@@ -125,7 +125,7 @@ def test_a_cancelled_job_leaves_nothing(site: Site, own_home: Path) -> None:
 
 
 def test_a_drain_gives_work_back_and_the_next_goes_on(site: Site) -> None:
-    make_large(site.images)
+    large(site.images)
     job = site.export("large.raw", "drained")
     with connector(site.identity, site.images):
         under_way(site.admin, job)
@@ -138,7 +138,7 @@ def test_a_drain_gives_work_back_and_the_next_goes_on(site: Site) -> None:
 
 
 def test_a_killed_connector_is_gone_on_with(site: Site, tmp_path: Path) -> None:
-    make_large(site.images)
+    large(site.images)
     known = announced(site.admin, site.place)
     program = Program(site.url, known, tmp_path / "connector", site.images)
     try:
@@ -176,7 +176,7 @@ def test_a_result_that_the_service_refuses_ends_the_job(
 def test_a_job_whose_lease_nobody_keeps_is_stopped(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_large(site.images)
+    large(site.images)
 
     async def rubbish(*_: object) -> None:
         raise ValueError("the service said something that nobody expects")

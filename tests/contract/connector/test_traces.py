@@ -23,7 +23,7 @@ from tests.contract.connector.running import (
     announced,
     connector,
     ended,
-    make_large,
+    large,
     site_in,
     under_way,
 )
@@ -139,7 +139,7 @@ def _logs_name_the_trace(
 def test_an_attempt_that_is_killed_and_the_next_are_in_one_trace(
     site: Site, collector: Collector, traces: Traces
 ) -> None:
-    make_large(site.images)
+    large(site.images)
     job = site.export("large.raw", "retraced")
     with connector(site.identity, site.images, traces):
         under_way(site.admin, job)

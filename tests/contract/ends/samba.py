@@ -134,6 +134,15 @@ class Samba:
         listed = re.findall(r"^  (.+?) +[A-Za-z]+ +\d+  ", self.client(share, "ls"), re.M)
         return sorted(name for name in listed if name not in (".", ".."))
 
+    def nt_hash(self) -> str:
+        """What Windows and Samba keep of the account's password, and take in its place: hex."""
+        argv = ["pdbedit", "-s", str(self.config), "-L", "-w", "-u", self.account.username]
+        path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}
+        )
+        return done.stdout.split(":")[3]
+
     def _wait(self) -> None:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

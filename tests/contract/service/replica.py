@@ -6,7 +6,7 @@ import base64
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from imageport.service.wallet.local import LocalMasterKey, new_line
 from imageport.service.wallet.master import MasterKey
 from imageport.traces.base import OFF, Traces
 from imageport.wire.connector import AUDIENCE
+from lab.certificates import LabAuthority
 
 MASTER = LocalMasterKey(new_line(), "a test")
 TLS = ssl.create_default_context()
@@ -41,6 +42,7 @@ class Replica:
 
     url: str
     state: State
+    tls: ssl.SSLContext = TLS
 
     def client(self, customer: str = "acme", role: Role = Role.ADMINISTER) -> httpx.Client:
         """A client of the customer with a token; the customer is made when missing."""
@@ -49,16 +51,16 @@ class Replica:
             row, secret = customers.add_client(tx, customer, "test", role)
         token = self.token(customer, row.id, secret)
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.url, headers=headers, verify=TLS, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, verify=self.tls, timeout=30)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask without a token, or with whatever headers."""
-        return httpx.get(self.url + path, headers=headers, verify=TLS)
+        return httpx.get(self.url + path, headers=headers, verify=self.tls)
 
     def ask_token(self, customer: str, form: dict[str, str], **how: Any) -> httpx.Response:
         """Ask for a token."""
         url = f"{self.url}/cctrustoauth2/{customer}/tokens/clients"
-        return httpx.post(url, data=form, verify=TLS, **how)
+        return httpx.post(url, data=form, verify=self.tls, **how)
 
     def token(self, customer: str, id: str, secret: str) -> str:
         """Get one as any OAuth client does."""
@@ -71,16 +73,24 @@ class Replica:
 
 @contextmanager
 def replica(
-    store: Database, settings: Settings = QUICK, master: MasterKey = MASTER, traces: Traces = OFF
+    store: Database,
+    settings: Settings = QUICK,
+    *,
+    master: MasterKey = MASTER,
+    traces: Traces = OFF,
+    authority: LabAuthority | None = None,
+    hosts: Sequence[str] = (),
 ) -> Iterator[Replica]:
-    """Run one over the store."""
+    """Run one over the store; with an authority, it speaks TLS, also for other names of it."""
     app = create_app(store, master, settings, traces)
-    server = Server(app, Address(port=0))
+    certificate, key = authority.sign("service", hosts=hosts) if authority else (None, None)
+    tls = ssl.create_default_context(cafile=authority.path) if authority else TLS
+    server = Server(app, Address(port=0, certificate=certificate, key=key))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         assert server.wait_ready(30)
-        yield Replica(server.url, state_of(app))
+        yield Replica(server.url, state_of(app), tls)
     finally:
         server.stop()
         thread.join(30)

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic.alias_generators import to_camel
 
 from imageport import __version__
 from imageport.service.api import problems, tokens
@@ -61,6 +62,24 @@ def create_app(
     except KeyServiceAway as error:
         # Connectors need no wallet to go on with their jobs; what does is asked for every minute.
         _LOG.error("%s", error.message)
+    app = _application()
+    app.state.imageport = state
+    app.add_middleware(
+        BodyLimit,
+        usual=settings.request_bytes,
+        large=settings.result_bytes,
+        large_prefix=work.PREFIX,
+    )
+    app.add_middleware(Measured, metrics=state.metrics)
+    return app
+
+
+def description() -> dict[str, Any]:
+    """The API's OpenAPI document, as /ips/openapi.json has it."""
+    return _application().openapi()
+
+
+def _application() -> FastAPI:
     app = FastAPI(
         title="imageport",
         version=__version__,
@@ -70,18 +89,11 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: to_camel(route.name),
     )
-    app.state.imageport = state
     for module in (token_routes, images, jobs, credentials, places, work, organisation, health):
         app.include_router(module.router)
     problems.install(app)
-    app.add_middleware(
-        BodyLimit,
-        usual=settings.request_bytes,
-        large=settings.result_bytes,
-        large_prefix=work.PREFIX,
-    )
-    app.add_middleware(Measured, metrics=state.metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's guide has it
     return app
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Request, Security
+from fastapi import Depends, Header, Path, Request, Security
 from fastapi.security import HTTPBearer
 
 from imageport.model.service import Role
@@ -18,6 +18,7 @@ from imageport.service.store import customers, places
 from imageport.service.store.customers import Client
 from imageport.service.store.database import Tx
 from imageport.service.store.places import Connector
+from imageport.wire.base import GUID_PATTERN
 
 _AUTHORIZATION = re.compile(
     r'\s*(?:cwsauth\s+bearer\s*=\s*|bearer\s+)"?([A-Za-z0-9_.-]+)"?\s*', re.IGNORECASE
@@ -85,22 +86,26 @@ def caller(needed: Role) -> Callable[..., Caller]:
 
 
 def connector(
-    request: Request, service: Service, _: Annotated[object, Security(_CONNECTOR)]
+    id: Annotated[str, Path(pattern=GUID_PATTERN)],
+    request: Request,
+    service: Service,
+    _: Annotated[object, Security(_CONNECTOR)],
 ) -> Connector:
     """A dependency: the connector that signed the request's token. Raises NotAuthenticated."""
     token = _token(request)
-    id = tokens.connector_id(token)
+    signer = tokens.connector_id(token)
     with service.store.reading() as tx:
-        found = places.find_connector(tx, id)
-    if found is None or found.signing_key is None or request.path_params.get("id") != id:
+        found = places.find_connector(tx, signer)
+    if found is None or found.signing_key is None or signer != id:
         raise NotAuthenticated(detail="there is no such connector, or it is another one's path")
     tokens.verify_connector(token, id, found.signing_key)
     return found
 
 
-Reader = Annotated[Caller, Depends(caller(Role.READ))]
-Operator = Annotated[Caller, Depends(caller(Role.OPERATE))]
-Administrator = Annotated[Caller, Depends(caller(Role.ADMINISTER))]
+# OpenAPI 3.1 has the needed role beside the scheme, as FastAPI has scopes.
+Reader = Annotated[Caller, Security(caller(Role.READ), scopes=[Role.READ.value])]
+Operator = Annotated[Caller, Security(caller(Role.OPERATE), scopes=[Role.OPERATE.value])]
+Administrator = Annotated[Caller, Security(caller(Role.ADMINISTER), scopes=[Role.ADMINISTER.value])]
 AConnector = Annotated[Connector, Depends(connector)]
 
 

@@ -51,17 +51,32 @@ def _status(error: ImageportError) -> int:
     return error.status if isinstance(error, ServiceError) else 500
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with, for its description."""
-    schema = {"$ref": "#/components/schemas/Problem"}
+Responses = dict[int | str, dict[str, Any]]
+"""For a route's description."""
+
+
+def responses(*statuses: int) -> Responses:
+    """The problems that a route may answer with."""
     always = (400, 401, 403, 413, 422, 429, 500, 503)
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in sorted({*always, *statuses})
+    return {status: _described(status) for status in sorted({*always, *statuses})}
+
+
+def located(status: int, description: str) -> Responses:
+    """A good answer that says where to find what it is about."""
+    location = {"description": "Path to read it at.", "schema": {"type": "string"}}
+    return {status: {"description": description, "headers": {"Location": location}}}
+
+
+def _described(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    said: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": schema}},
     }
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        said["headers"] = {"Retry-After": seconds}
+    return said
 
 
 def install(app: FastAPI) -> None:

@@ -10,7 +10,7 @@ from imageport.model.service import CredentialType
 from imageport.service.api import views
 from imageport.service.api.auth import Administrator, Caller, Reader
 from imageport.service.api.once import Answer, Posted, note
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import located, responses
 from imageport.service.api.state import Service, State
 from imageport.service.errors import InUse, Invalid
 from imageport.service.store import credentials, jobs
@@ -30,14 +30,19 @@ CredentialId = Annotated[str, Path(pattern=NAME_PATTERN)]
 def list_credentials(
     caller: Reader, service: Service, type: Annotated[CredentialType | None, Query()] = None
 ) -> CredentialList:
-    """By name, without secrets."""
+    """All credentials by name, without secrets."""
     with service.store.reading() as tx:
         found = credentials.list_all(tx, caller.customer, type)
     return CredentialList(items=tuple(map(views.credential, found)))
 
 
-@router.post("", status_code=201, response_model=Credential, responses=responses(409))
-def add(body: NewCredential, caller: Administrator, asked: Posted) -> Response:
+@router.post(
+    "",
+    status_code=201,
+    response_model=Credential,
+    responses={**located(201, "The credential, without its secret"), **responses(409)},
+)
+def add_credential(body: NewCredential, caller: Administrator, asked: Posted) -> Response:
     """Keep a credential under a name."""
 
     def effect(tx: Tx) -> Answer:
@@ -50,7 +55,7 @@ def add(body: NewCredential, caller: Administrator, asked: Posted) -> Response:
 
 
 @router.post("/$rotate", response_model=Rotation, responses=responses())
-def rotate(caller: Administrator, asked: Posted) -> Response:
+def rotate_data_key(caller: Administrator, asked: Posted) -> Response:
     """A new data key, and every credential of the customer sealed anew."""
 
     def effect(tx: Tx) -> Answer:
@@ -62,17 +67,17 @@ def rotate(caller: Administrator, asked: Posted) -> Response:
 
 
 @router.get("/{id}", responses=responses(404))
-def read(id: CredentialId, caller: Reader, service: Service) -> Credential:
-    """One, without its secret."""
+def read_credential(id: CredentialId, caller: Reader, service: Service) -> Credential:
+    """A credential, without its secret."""
     with service.store.reading() as tx:
         return views.credential(credentials.read(tx, caller.customer, id))
 
 
 @router.put("/{id}", responses=responses(404))
-def change(
+def change_credential(
     id: CredentialId, body: NewCredential, caller: Administrator, service: Service
 ) -> Credential:
-    """Replace type and secret."""
+    """Replace a credential's type and secret."""
     if body.id != id:
         raise Invalid(detail="id is not the path's", errors=[{"field": "body.id"}])
 
@@ -87,8 +92,8 @@ def change(
 
 
 @router.delete("/{id}", status_code=204, response_class=Response, responses=responses(404, 409))
-def remove(id: CredentialId, caller: Administrator, service: Service) -> Response:
-    """Forget it; refused while a job that has not ended names it."""
+def remove_credential(id: CredentialId, caller: Administrator, service: Service) -> Response:
+    """Forget a credential; refused while a job that has not ended names it."""
     with service.store.writing() as tx:
         credentials.read(tx, caller.customer, id)
         job = jobs.uses_credential(tx, caller.customer, id)

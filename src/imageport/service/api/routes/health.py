@@ -16,7 +16,7 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/ips/status", responses=responses())
-def status(caller: Reader, service: Service) -> Status:
+def read_status(caller: Reader, service: Service) -> Status:
     """How the service is, and what it has of this customer."""
     with service.store.reading() as tx:
         return Status(
@@ -28,13 +28,13 @@ def status(caller: Reader, service: Service) -> Status:
 
 
 @router.get("/healthz")
-def healthy() -> Health:
+def read_health() -> Health:
     """The process answers."""
     return Health(status="ok", version=__version__)
 
 
 @router.get("/readyz", responses={503: responses(503)[503], 500: responses(500)[500]})
-def ready(service: Service) -> Health:
+def read_readiness(service: Service) -> Health:
     """The database answers and has this version's tables, and the master key is to be had.
 
     When the key service was there and no longer is, the replica still serves what needs no wallet,
@@ -56,8 +56,14 @@ def ready(service: Service) -> Health:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, 503: responses(503)[503]},
+    responses={
+        200: {
+            "description": "The metrics",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        503: responses(503)[503],
+    },
 )
-def metrics(service: Service) -> Response:
+def read_metrics(service: Service) -> Response:
     """For Prometheus. No label names a customer."""
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")

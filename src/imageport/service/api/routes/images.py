@@ -12,7 +12,7 @@ from imageport.model.service import JobType
 from imageport.service.api import views
 from imageport.service.api.auth import Caller, Operator
 from imageport.service.api.once import Answer, Asked, Posted, note
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import located, responses
 from imageport.service.store import credentials, jobs, places
 from imageport.service.store.database import Tx
 from imageport.service.store.jobs import NewJob
@@ -115,56 +115,58 @@ def _start(
 
 Starting = Annotated[Start, Depends(_start)]
 
+_STARTED = {**located(202, "The job that was started"), **responses(404)}
 
-@router.post("/$export", status_code=202, response_model=Job, responses=responses(404))
-def export(body: ExportImage, start: Starting) -> Response:
+
+@router.post("/$export", status_code=202, response_model=Job, responses=_STARTED)
+def export_image(body: ExportImage, start: Starting) -> Response:
     """Write an image file to a share as VHD or VHDX."""
     return start.job(JobType.EXPORT, body)
 
 
-@router.post("/$upload", status_code=202, response_model=Job, responses=responses(404))
-def upload(body: UploadImage, start: Starting) -> Response:
+@router.post("/$upload", status_code=202, response_model=Job, responses=_STARTED)
+def upload_image(body: UploadImage, start: Starting) -> Response:
     """Write an image on a share to an image file of the platform."""
     return start.job(JobType.UPLOAD, body)
 
 
-@router.post("/$prepare", status_code=202, response_model=Job, responses=responses(404))
-def prepare(body: PrepareImage, start: Starting) -> Response:
+@router.post("/$prepare", status_code=202, response_model=Job, responses=_STARTED)
+def prepare_image(body: PrepareImage, start: Starting) -> Response:
     """Make an uploaded image one that starts on its platform, and prove that it does."""
     return start.job(JobType.PREPARE, body)
 
 
-@router.post("/$publish", status_code=202, response_model=Job, responses=responses(404))
-def publish(body: PublishImage, start: Starting) -> Response:
+@router.post("/$publish", status_code=202, response_model=Job, responses=_STARTED)
+def publish_image(body: PublishImage, start: Starting) -> Response:
     """Write a prepared image file to a store of Citrix Provisioning."""
     return start.job(JobType.PUBLISH, body)
 
 
-@router.post("/$prepareAndPublish", status_code=202, response_model=Job, responses=responses(404))
-def prepare_and_publish(body: PrepareAndPublishImage, start: Starting) -> Response:
+@router.post("/$prepareAndPublish", status_code=202, response_model=Job, responses=_STARTED)
+def prepare_and_publish_image(body: PrepareAndPublishImage, start: Starting) -> Response:
     """Prepare an image and write it to a store, with one engine."""
     return start.job(JobType.PREPARE_AND_PUBLISH, body)
 
 
-@router.post("/$reverseImage", status_code=202, response_model=Job, responses=responses(404))
+@router.post("/$reverseImage", status_code=202, response_model=Job, responses=_STARTED)
 def reverse_image(body: ReverseImage, start: Starting) -> Response:
     """Write a vDisk, with the whole chain of its versions, to an image file of the platform."""
     return start.job(JobType.REVERSE_IMAGE, body)
 
 
-@router.post("/$convertToUefi", status_code=202, response_model=Job, responses=responses(404))
+@router.post("/$convertToUefi", status_code=202, response_model=Job, responses=_STARTED)
 def convert_to_uefi(body: ConvertToUefi, start: Starting) -> Response:
     """Make a version of a vDisk that UEFI starts, of one that a BIOS does."""
     return start.job(JobType.CONVERT_TO_UEFI, body)
 
 
-@router.post("/$upgradePvs", status_code=202, response_model=Job, responses=responses(404))
+@router.post("/$upgradePvs", status_code=202, response_model=Job, responses=_STARTED)
 def upgrade_pvs(body: UpgradePvs, start: Starting) -> Response:
     """Make a version of a vDisk with another target device."""
     return start.job(JobType.UPGRADE_PVS, body)
 
 
-@router.post("/$migrate", status_code=202, response_model=Job, responses=responses(404))
-def migrate(body: MigrateImage, start: Starting) -> Response:
+@router.post("/$migrate", status_code=202, response_model=Job, responses=_STARTED)
+def migrate_image(body: MigrateImage, start: Starting) -> Response:
     """Make an image one that starts on another platform, or on several, and prove that it does."""
     return start.job(JobType.MIGRATE, body)

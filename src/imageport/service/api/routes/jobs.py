@@ -16,7 +16,7 @@ from imageport.model.service import JobStatus
 from imageport.service.api import views
 from imageport.service.api.auth import Operator, Reader
 from imageport.service.api.once import Answer, Posted, note
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import located, responses
 from imageport.service.api.state import Service, State
 from imageport.service.errors import Malformed, StoreUnavailable
 from imageport.service.store import claims, jobs
@@ -45,7 +45,7 @@ def list_jobs(
     continuation_token: Continuation = None,
     status: Annotated[JobStatus | None, Query(alias="overallStatus")] = None,
 ) -> JobPage:
-    """Newest first; those that have ended are kept for a while."""
+    """All jobs, newest first; those that have ended are kept for a while."""
     after = _read_token(continuation_token) if continuation_token else None
     with service.store.reading() as tx:
         found = jobs.page(tx, caller.customer, page_size, after, status)
@@ -61,8 +61,13 @@ def read_job(id: JobId, caller: Reader, service: Service) -> Job:
         return _job(tx, caller.customer, id)
 
 
-@router.post("/{id}/$cancel", status_code=202, response_model=Job, responses=responses(404, 409))
-def cancel(id: JobId, caller: Operator, asked: Posted) -> Response:
+@router.post(
+    "/{id}/$cancel",
+    status_code=202,
+    response_model=Job,
+    responses={**located(202, "The job, which will end"), **responses(404, 409)},
+)
+def cancel_job(id: JobId, caller: Operator, asked: Posted) -> Response:
     """End a job: at once when nobody has begun it, else as soon as its connector hears of it."""
 
     def effect(tx: Tx) -> Answer:
@@ -79,7 +84,7 @@ def cancel(id: JobId, caller: Operator, asked: Posted) -> Response:
     response_class=Response,
     responses={202: {"model": Job, "description": "It is being cancelled"}, **responses(404)},
 )
-def remove(id: JobId, caller: Operator, service: Service) -> Response:
+def remove_job(id: JobId, caller: Operator, service: Service) -> Response:
     """Forget a job that has ended; cancel one that has not."""
     with service.store.writing() as tx:
         cancelled = jobs.remove(tx, caller.customer, id, service.settings.retention)
@@ -91,7 +96,7 @@ def remove(id: JobId, caller: Operator, service: Service) -> Response:
 
 
 @router.get("/{id}/logs", responses=responses(404))
-def logs(
+def read_log(
     id: JobId,
     caller: Reader,
     service: Service,
@@ -100,7 +105,7 @@ def logs(
         str, Query(alias="continuationToken", pattern=_POSITION)
     ] = _BEGINNING,
 ) -> LogPage:
-    """The log, in order."""
+    """A job's log, in order."""
     with service.store.reading() as tx:
         jobs.read(tx, caller.customer, id)
         lines = _lines(tx, id, continuation_token, page_size)
@@ -112,16 +117,19 @@ def logs(
     "/{id}/events",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {
+            "description": "The events",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
         **responses(404),
     },
 )
-def events(
+def follow_job(
     id: JobId,
     request: Request,
     caller: Reader,
     service: Service,
-    last_event_id: Annotated[str, Header(pattern=_POSITION)] = _BEGINNING,
+    last_event_id: Annotated[str, Header(alias="Last-Event-ID", pattern=_POSITION)] = _BEGINNING,
 ) -> StreamingResponse:
     """Server-sent events: `log` (a line), `job` (a change of status or progress), `end`."""
     with service.store.reading() as tx:

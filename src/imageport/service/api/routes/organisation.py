@@ -29,7 +29,7 @@ router = APIRouter(prefix="/ips", tags=["organisation"])
 
 @router.get("/clients", responses=responses())
 def list_clients(caller: Administrator, service: Service) -> ClientList:
-    """Oldest first, without secrets."""
+    """All clients, oldest first, without secrets."""
     with service.store.reading() as tx:
         found = customers.list_clients(tx, caller.customer)
     return ClientList(items=tuple(map(views.client, found)))
@@ -37,7 +37,7 @@ def list_clients(caller: Administrator, service: Service) -> ClientList:
 
 @router.post("/clients", status_code=201, response_model=NewApiClient, responses=responses())
 def add_client(body: NewClient, caller: Administrator, asked: Posted) -> Response:
-    """Make one; its secret is said here and never again."""
+    """Make a client; its secret is said here and never again."""
 
     def effect(tx: Tx) -> Answer:
         row, secret = customers.add_client(tx, caller.customer, body.name, body.role)
@@ -54,7 +54,7 @@ def add_client(body: NewClient, caller: Administrator, asked: Posted) -> Respons
 def remove_client(
     id: Annotated[str, Path(pattern=GUID_PATTERN)], caller: Administrator, service: Service
 ) -> Response:
-    """Its tokens end with it."""
+    """Remove a client; its tokens end with it."""
     if id == caller.id:
         raise Conflict(detail="a client cannot remove itself")
     with service.store.writing() as tx:
@@ -70,7 +70,7 @@ def read_audit(
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     page_size: Annotated[int, Query(alias="pageSize", ge=1, le=1000)] = 500,
 ) -> AuditPage:
-    """In order."""
+    """The audit log, in order."""
     with service.store.reading() as tx:
         found = audit.entries(tx, caller.customer, after, page_size)
     return AuditPage(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from imageport.service.api import views
 from imageport.service.api.auth import Administrator, Reader
 from imageport.service.api.once import Answer, Posted, note
-from imageport.service.api.problems import responses
+from imageport.service.api.problems import located, responses
 from imageport.service.api.state import Service
 from imageport.service.store import places
 from imageport.service.store.database import Tx
@@ -31,17 +31,20 @@ Id = Annotated[str, Path(pattern=GUID_PATTERN)]
 
 @router.get("/resourceLocations", responses=responses())
 def list_locations(caller: Reader, service: Service) -> LocationList:
-    """By name."""
+    """All resource locations by name."""
     with service.store.reading() as tx:
         found = places.list_locations(tx, caller.customer)
     return LocationList(items=tuple(map(views.location, found)))
 
 
 @router.post(
-    "/resourceLocations", status_code=201, response_model=ResourceLocation, responses=responses(409)
+    "/resourceLocations",
+    status_code=201,
+    response_model=ResourceLocation,
+    responses={**located(201, "The resource location"), **responses(409)},
 )
 def add_location(body: NewLocation, caller: Administrator, asked: Posted) -> Response:
-    """Make one."""
+    """Make a resource location."""
 
     def effect(tx: Tx) -> Answer:
         row = places.add_location(tx, caller.customer, body.name, _limits(body))
@@ -53,7 +56,7 @@ def add_location(body: NewLocation, caller: Administrator, asked: Posted) -> Res
 
 @router.get("/resourceLocations/{id}", responses=responses(404))
 def read_location(id: Id, caller: Reader, service: Service) -> ResourceLocation:
-    """One."""
+    """A resource location."""
     with service.store.reading() as tx:
         return views.location(places.read_location(tx, caller.customer, id))
 
@@ -81,7 +84,7 @@ def _limits(body: NewLocation) -> places.Limits:
     responses=responses(404, 409),
 )
 def remove_location(id: Id, caller: Administrator, service: Service) -> Response:
-    """Remove it; refused while it has connectors or jobs."""
+    """Remove a resource location; refused while it has connectors or jobs."""
     with service.store.writing() as tx:
         places.remove_location(tx, caller.customer, id)
         note(tx, caller, "location.remove", id)
@@ -90,14 +93,17 @@ def remove_location(id: Id, caller: Administrator, service: Service) -> Response
 
 @router.get("/connectors", responses=responses())
 def list_connectors(caller: Reader, service: Service) -> ConnectorList:
-    """By name."""
+    """All connectors by name, and what each last said of itself."""
     with service.store.reading() as tx:
         found = places.list_connectors(tx, caller.customer)
         return ConnectorList(items=tuple(views.connector(tx, row) for row in found))
 
 
 @router.post(
-    "/connectors", status_code=201, response_model=AnnouncedConnector, responses=responses(404)
+    "/connectors",
+    status_code=201,
+    response_model=AnnouncedConnector,
+    responses={**located(201, "The connector, with its one-time code"), **responses(404)},
 )
 def add_connector(body: NewConnector, caller: Administrator, asked: Posted) -> Response:
     """Expect a connector; its one-time code is said here and never again."""
@@ -114,7 +120,7 @@ def add_connector(body: NewConnector, caller: Administrator, asked: Posted) -> R
 
 @router.get("/connectors/{id}", responses=responses(404))
 def read_connector(id: Id, caller: Reader, service: Service) -> Connector:
-    """One."""
+    """A connector."""
     with service.store.reading() as tx:
         return views.connector(tx, places.read_connector(tx, caller.customer, id))
 
@@ -123,7 +129,7 @@ def read_connector(id: Id, caller: Reader, service: Service) -> Connector:
     "/connectors/{id}", status_code=204, response_class=Response, responses=responses(404)
 )
 def remove_connector(id: Id, caller: Administrator, service: Service) -> Response:
-    """It can do nothing any more; its jobs go to others when their leases have run out."""
+    """Let a connector in no more; its jobs go to others when their leases have run out."""
     with service.store.writing() as tx:
         places.remove_connector(tx, caller.customer, id)
         note(tx, caller, "connector.remove", id)

@@ -38,11 +38,20 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
         401: {"model": TokenError, "description": "Not a client's id and secret"},
     },
 )
-def token(  # noqa: PLR0913, PLR0917  # a form's fields
+def issue_token(  # noqa: PLR0913, PLR0917  # a form's fields
     request: Request,
     service: Service,
-    customer: Annotated[str, Path(alias="customerId", pattern=NAME_PATTERN)],
-    grant_type: Annotated[str, Form(max_length=64)] = "",
+    customer: Annotated[
+        str,
+        Path(
+            alias="customerId",
+            pattern=NAME_PATTERN,
+            description="The client's customer, or `root`: the client's id says whose it is.",
+        ),
+    ],
+    grant_type: Annotated[
+        str, Form(max_length=64, description="Must be `client_credentials`.")
+    ] = "",
     client_id: Annotated[str, Form(max_length=128)] = "",
     client_secret: Annotated[str, Form(max_length=128)] = "",
 ) -> Response:

@@ -36,8 +36,10 @@ JobId = Annotated[str, Path(alias="jobId", pattern=GUID_PATTERN)]
 
 
 @router.post("/$register", responses=responses())
-def register(id: Id, body: wire.Register, request: Request, service: Service) -> wire.Registered:
-    """The one-time code for the connector's public keys."""
+def register_connector(
+    id: Id, body: wire.Register, request: Request, service: Service
+) -> wire.Registered:
+    """Give the one-time code for the connector's public keys."""
     service.logins.take(request.client.host if request.client else "local")
     with service.store.writing() as tx:
         keys = (body.signing_key, body.sealing_key)
@@ -51,10 +53,10 @@ def register(id: Id, body: wire.Register, request: Request, service: Service) ->
     response_model=wire.Work,
     responses={204: {"description": "There is no job at the moment"}, **responses(404)},
 )
-async def claim(
+async def claim_job(
     id: Id, body: wire.Claim, connector: AConnector, request: Request, service: Service
 ) -> wire.Work | Response:
-    """The oldest job of the location that nobody holds; waits for one."""
+    """Hold the oldest job of the location that nobody holds; waits for one."""
     deadline = time.monotonic() + body.wait
     await asyncio.to_thread(_seen, service, connector, body)
     while True:
@@ -73,8 +75,10 @@ async def claim(
 
 
 @router.post("/jobs/{jobId}/$renew", responses=responses(409))
-def renew(job: JobId, body: wire.Renew, connector: AConnector, service: Service) -> wire.Renewed:
-    """Go on with the lease; hear whether to cancel."""
+def renew_lease(
+    job: JobId, body: wire.Renew, connector: AConnector, service: Service
+) -> wire.Renewed:
+    """Go on with a job's lease; hear whether to cancel."""
     progress = None
     if body.progress:
         said = body.progress
@@ -94,8 +98,8 @@ def renew(job: JobId, body: wire.Renew, connector: AConnector, service: Service)
 
 
 @router.post("/jobs/{jobId}/$finish", status_code=204, responses=responses(409))
-def finish(job: JobId, body: wire.Finish, connector: AConnector, service: Service) -> Response:
-    """End the job."""
+def finish_job(job: JobId, body: wire.Finish, connector: AConnector, service: Service) -> Response:
+    """Say how a job ended."""
     end = End(body.status, body.result, body.error)
     with service.store.writing() as tx:
         terms, lines = service.settings.terms, _lines(body.lines)
@@ -104,8 +108,10 @@ def finish(job: JobId, body: wire.Finish, connector: AConnector, service: Servic
 
 
 @router.post("/jobs/{jobId}/$release", status_code=204, responses=responses(409))
-def release(job: JobId, body: wire.Release, connector: AConnector, service: Service) -> Response:
-    """Give it back."""
+def release_job(
+    job: JobId, body: wire.Release, connector: AConnector, service: Service
+) -> Response:
+    """Give a job back, to be claimed at once."""
     with service.store.writing() as tx:
         claims.release(tx, connector, job, body.fence)
     service.bell.ring(connector.location)

@@ -1,0 +1,1 @@
+"""The API's reference, rendered from its own description."""
