@@ -20,10 +20,11 @@ from imageport.model.target import PROFILES, DiskFormat
 
 
 def output_format(request: JobRequest, source: DiskFormat) -> DiskFormat:
-    """What is written: the target's format, or that of the source's children."""
-    if isinstance(request, MigrateRequest) and not request.writes_child:
-        return PROFILES[request.target].format
-    return child_format(source)
+    """What is written: the target's format, or that of the source's children; where no disk is
+    written, the source's."""
+    if request.writes_child:
+        return child_format(source)
+    return PROFILES[request.target].format if isinstance(request, MigrateRequest) else source
 
 
 def check_child(request: JobRequest, source: DiskFormat) -> None:

@@ -11,12 +11,13 @@ from typing import Generic, TypeVar
 
 from dbos import DBOS
 
+from imageport.disk.ends.open import Access
 from imageport.disk.open import open_disk
 from imageport.jobs.errors import EngineLost, Interrupted, SourceChanged
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.preflight import SourceFacts
 from imageport.jobs.report import Reporter
-from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
+from imageport.model.job import ConvertRequest, DiagnosticsRequest, JobRequest, MigrateRequest
 from imageport.platforms.base import Platform
 from imageport.platforms.local.hardware import Hardware
 
@@ -40,6 +41,8 @@ class JobRun(Generic[R]):
     hardware: Hardware
     engine_key: str
     reporter: Reporter
+    access: Access
+    """What it takes to reach an output elsewhere: never written down."""
     cancel: Event = field(default_factory=Event)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -91,7 +94,9 @@ class JobRun(Generic[R]):
 
 Migration = JobRun[MigrateRequest]
 Conversion = JobRun[ConvertRequest]
+Diagnosis = JobRun[DiagnosticsRequest]
 
 MIGRATIONS: dict[str, Migration] = {}
 CONVERSIONS: dict[str, Conversion] = {}
+DIAGNOSES: dict[str, Diagnosis] = {}
 """By job id: a workflow is called with the id alone, since its arguments are kept in a database."""

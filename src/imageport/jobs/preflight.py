@@ -15,7 +15,7 @@ from imageport.host.partition_table import EFI_SYSTEM, gpt_partitions, has_boot_
 from imageport.jobs.child import check_child
 from imageport.jobs.errors import FirmwareUnclear, NoSpace, OutputExists, OutputFolder
 from imageport.jobs.vdisk import check_vdisk
-from imageport.model.job import JobRequest, MigrateRequest
+from imageport.model.job import DiagnosticsRequest, JobRequest, MigrateRequest
 from imageport.model.target import DiskFormat, Firmware
 from imageport.model.wishes import Operation
 
@@ -43,6 +43,8 @@ def check_source(request: JobRequest) -> SourceFacts:
     Raises DiskError, FirmwareUnclear, LibraryUnusable or IsoInvalid.
     """
     firmware = None
+    if isinstance(request, DiagnosticsRequest):
+        firmware = Firmware.BIOS  # of the engine: the image itself is not started
     if isinstance(request, MigrateRequest):
         firmware = request.firmware
         if request.drivers:
@@ -98,13 +100,14 @@ def check_output(request: JobRequest, source: SourceFacts) -> None:
     # A chain is copied first, see `base_of`.
     work = WORK_SPACE + (source.data if source.layers > 1 else 0)
     if folder.stat().st_dev == home().stat().st_dev:
-        _check_space(folder, size + work)
+        check_space(folder, size + work)
     else:
-        _check_space(folder, size)
-        _check_space(home(), work)
+        check_space(folder, size)
+        check_space(home(), work)
 
 
-def _check_space(folder: Path, needed: int) -> None:
+def check_space(folder: Path, needed: int) -> None:
+    """Raises NoSpace when fewer than `needed` bytes are free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise NoSpace(path=str(folder), free=free, needed=needed)
