@@ -10,8 +10,10 @@ from enum import IntEnum, IntFlag
 from typing import Any, NamedTuple
 
 from smbprotocol.file_info import (
+    FileAttributes,
     FileDispositionInformation,
     FileEndOfFileInformation,
+    FileInformationClass,
     FileRenameInformation,
     InfoType,
 )
@@ -34,7 +36,7 @@ from imageport.disk.ends.errors import DeniedError, InsecureError
 from imageport.disk.ends.smb.channel import Channel
 from imageport.disk.ends.smb.location import SmbLocation
 from imageport.disk.ends.smb.packets import Address
-from imageport.disk.ends.smb.status import END_OF_FILE, FOREIGN, status_of
+from imageport.disk.ends.smb.status import END_OF_FILE, FOREIGN, NO_MORE_FILES, status_of
 from imageport.model.credentials import UsernamePassword
 
 LARGEST = 8 * MIB
@@ -251,8 +253,24 @@ class Handle:
         info["file_name"] = path
         self._set(info)
 
+    def entries(self) -> Iterator[tuple[str, bool]]:
+        """The names in this folder, and whether each is a folder."""
+        while True:
+            try:
+                kind = FileInformationClass.FILE_DIRECTORY_INFORMATION
+                found = self._open.query_directory("*", kind, flags=0)
+            except FOREIGN as error:
+                if status_of(error) == NO_MORE_FILES:
+                    return
+                raise
+            for entry in found:
+                name = entry["file_name"].get_value().decode("utf-16-le")
+                folder = entry["file_attributes"].has_flag(FileAttributes.FILE_ATTRIBUTE_DIRECTORY)
+                if name not in (".", ".."):
+                    yield name, bool(folder)
+
     def delete(self) -> None:
-        """Remove the file when this handle closes."""
+        """Remove the file, or the empty folder, when this handle closes."""
         info = FileDispositionInformation()
         info["delete_pending"] = True
         self._set(info)
