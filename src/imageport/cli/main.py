@@ -17,6 +17,7 @@ _COMMANDS = (
     "upgrade-pvs",
     "convert-to-uefi",
     "inspect",
+    "diagnostics",
     "image",
     "engine",
     "leftovers",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from imageport.disk.ends.open import is_local
 from imageport.disk.target import LocalTarget
 from imageport.host.home import home
+from imageport.jobs.bundle import unfinished_address
 from imageport.jobs.copies import CopyFolder, unfinished_copies
 from imageport.jobs.folder import JobFolder, all_jobs
 from imageport.jobs.output import remove_unfinished, unfinished
+from imageport.model.job import DiagnosticsRequest, JobRequest
 from imageport.platforms.base import Leftover
 from imageport.platforms.local import platform
 
@@ -24,9 +27,7 @@ def find_leftovers() -> list[Leftover]:
     for folder in dead:
         size = sum(path.stat().st_blocks * 512 for path in folder.path.rglob("*"))
         found.append(Leftover(folder.id, "files", str(folder.path), size))
-        output = _output(folder)
-        partial = unfinished(output) if output else []
-        found += [Leftover(folder.id, "partial-output", str(path)) for path in partial]
+        found += [Leftover(folder.id, "partial-output", name) for name in _partial(folder)]
     found += [Leftover(each.path.name, COPY, each.target) for each in _copies()]
     return found
 
@@ -34,7 +35,8 @@ def find_leftovers() -> list[Leftover]:
 def remove_leftovers() -> list[Leftover]:
     """Remove them; returns what was there.
 
-    A copy to another computer stays: `image copy --drop` with that end's credentials removes it.
+    A copy to another computer stays: `image copy --drop` with that end's credentials removes it. So
+    do unfinished diagnostics on a share: the same command, run again, replaces them.
     """
     found = [each for each in find_leftovers() if each.kind != COPY or is_local(each.name)]
     for job in {each.job for each in found}:
@@ -65,18 +67,31 @@ def remove_job(id: str, *, output: bool) -> bool:
 
 
 def _remove_files(folder: JobFolder, *, output: bool = True) -> None:
-    place = _output(folder) if output else None
-    if place:
-        remove_unfinished(place)
+    request = _request(folder) if output else None
+    if isinstance(request, DiagnosticsRequest):
+        if is_local(request.output):
+            shutil.rmtree(unfinished_address(request, folder.id), ignore_errors=True)
+    elif request:
+        remove_unfinished(Path(request.output))
     folder.remove()
+
+
+def _partial(folder: JobFolder) -> list[str]:
+    """What is left of a job's output. On a share nobody looks: that takes its account."""
+    request = _request(folder)
+    if isinstance(request, DiagnosticsRequest):
+        place = unfinished_address(request, folder.id)
+        there = not is_local(place) or Path(place).exists()
+        return [place] if there else []
+    return [str(path) for path in unfinished(Path(request.output))] if request else []
 
 
 def _copies() -> list[CopyFolder]:
     return [folder for folder in unfinished_copies() if folder.begun]
 
 
-def _output(folder: JobFolder) -> Path | None:
-    """Where the output of a job was to go; a look inside an image has none."""
+def _request(folder: JobFolder) -> JobRequest | None:
+    """What a job was asked for, where it has an output; a look inside an image has none."""
     if not (folder.path / "request.json").exists() or not folder.request.output:
         return None
-    return Path(folder.request.output)
+    return folder.request
