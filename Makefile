@@ -9,7 +9,8 @@ PACKAGES := \
 	grub-common grub-efi-amd64-signed grub-pc-bin kmod libhivex0 lvm2 \
 	mmdebstrap mtools nbd-server nbdkit nginx-light ntfs-3g ovmf postgresql python3-venv \
 	qemu-system-common qemu-system-x86 \
-	qemu-utils samba shim-signed smbclient systemd-boot-efi tinyproxy uidmap util-linux xfsprogs xorriso zstd
+	qemu-utils samba shim-signed smbclient systemd-boot-efi systemd-journal-remote tinyproxy \
+	uidmap util-linux xfsprogs xorriso zstd
 
 # Debian's npm cannot be installed beside a nodejs that brings its own.
 ifeq ($(shell command -v npm),)

@@ -18,6 +18,7 @@ _COMMANDS = (
     "upgrade-pvs",
     "convert-to-uefi",
     "inspect",
+    "diagnostics",
     "image",
     "engine",
     "leftovers",

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from imageport.connector import changing, copying, publishing
+from imageport.connector import changing, copying, diagnosing, publishing
 from imageport.connector.task import Task
 from imageport.jobs.convert import TITLES as CONVERT_STEPS
+from imageport.jobs.diagnostics import TITLES as DIAGNOSTICS_STEPS
 from imageport.jobs.migrate import TITLES as MIGRATE_STEPS
 from imageport.jobs.report import Reporter
 from imageport.model.service import JobType
@@ -51,5 +52,6 @@ KINDS = {
         tuple(CONVERT_STEPS), changing.run_convert, changing.plan_convert
     ),
     JobType.UPGRADE_PVS: _change(changing.upgrade_pvs),
+    JobType.DIAGNOSTICS: Kind(tuple(DIAGNOSTICS_STEPS), diagnosing.run, diagnosing.plan),
     JobType.MIGRATE: _change(changing.migrate),
 }

@@ -157,6 +157,37 @@ class EngineClient:
         answer = self._call("GET", f"/v1/commands/{id}")
         return None if answer is None else CommandStatus.model_validate(answer)
 
+    def records(self) -> list[dict[str, Any]]:
+        """Every command as the engine keeps it, with log and times; none without an answer."""
+        status = self.status()
+        asked = (
+            self._call("GET", f"/v1/commands/{id}") for id in (status.commands if status else ())
+        )
+        return [record for record in asked if record is not None]
+
+    def fetch_collection(self, path: Path, on_bytes: Callable[[int, int], None]) -> None:
+        """Write the archive that the command `collect` made to `path`, whole or not at all.
+
+        Raises EngineSilent or EngineRefused.
+        """
+        partial = path.with_name(f"{path.name}.partial")
+        extensions = {"sni_hostname": ENGINE_NAME}
+        try:
+            with (
+                self._http.stream("GET", "/v1/collection", extensions=extensions) as answer,
+                partial.open("wb") as file,
+            ):
+                if not answer.is_success:
+                    answer.read()
+                    self._understood(answer)
+                total = int(answer.headers["Content-Length"])
+                for piece in answer.iter_bytes(_PIECE):
+                    file.write(piece)
+                    on_bytes(file.tell(), total)
+        except httpx.TransportError as error:
+            raise EngineSilent(address=self.address, seconds=_REQUEST_SECONDS) from error
+        partial.replace(path)
+
     def run(  # noqa: PLR0913  # the last three are options, by keyword only
         self,
         id: str,

@@ -68,7 +68,7 @@ def _guest(
 
 def _with_windows_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
     """Mount the EFI system partition, or the active partition that holds bootmgr."""
-    esp = _esp(guest.volumes)
+    esp = esp_of(guest.volumes)
     boot = next((v for v in guest.volumes if v.active and v.kind in ("ntfs", "vfat")), None)
     places: dict[str, Path] = {}
     for name, each in (("esp", esp), ("boot", None if esp else boot)):
@@ -77,7 +77,7 @@ def _with_windows_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
                 raise DirtyNtfsError(device=each.device)
             places[name] = top / name
             stack.enter_context(mounted(each, places[name], writable=guest.writable))
-    firmware = _firmware(places.get("esp"), guest.volumes)
+    firmware = firmware_of(places.get("esp"), guest.volumes)
     beside = guest.root if firmware is Firmware.BIOS else None
     return replace(guest, firmware=firmware, esp=places.get("esp"), boot=places.get("boot", beside))
 
@@ -86,7 +86,7 @@ def _with_linux_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
     """Mount /boot, the EFI system partition and other parts where the guest's fstab has them."""
     places: dict[str, Path] = {}
     parts: dict[str, Path] = {}
-    for part, entry in _parts(guest):
+    for part, entry in linux_parts(guest):
         name = _NAMED.get(entry.mount_point)
         point = inside(guest.root, entry.mount_point)
         if not (name or point.is_dir()):
@@ -98,21 +98,21 @@ def _with_linux_parts(stack: ExitStack, guest: Guest, top: Path) -> Guest:
         parts.setdefault(part.device, place)
         if name:
             places[name] = place
-    esp = _esp(guest.volumes)
+    esp = esp_of(guest.volumes)
     if esp and "esp" not in places:
         places["esp"] = top / "esp"
         stack.enter_context(mounted(esp, places["esp"], writable=guest.writable))
     return replace(
         guest,
-        firmware=_firmware(places.get("esp"), guest.volumes),
+        firmware=firmware_of(places.get("esp"), guest.volumes),
         esp=places.get("esp"),
         boot=places.get("boot"),
         parts=tuple(parts.items()),
     )
 
 
-def _parts(guest: Guest) -> Iterator[tuple[Volume, fstab.Entry]]:
-    """What is to be mounted below the root, in order."""
+def linux_parts(guest: Guest) -> Iterator[tuple[Volume, fstab.Entry]]:
+    """What is to be mounted below a Linux' root, in order."""
     table = inside(guest.root, "/etc/fstab")
     entries = fstab.parse(table.read_text(errors="replace")) if table.exists() else ()
     source = fstab.root_source(entries)
@@ -129,12 +129,13 @@ def _to_mount(part: Volume, entry: fstab.Entry, guest: Guest) -> bool:
     return part.device != guest.device or bool(subvolume_options(entry.options))
 
 
-def _esp(volumes: Sequence[Volume]) -> Volume | None:
+def esp_of(volumes: Sequence[Volume]) -> Volume | None:
+    """The EFI system partition."""
     found = (v for v in volumes if (v.partition_type or "").lower() in ESP_TYPES)
     return next((v for v in found if v.kind == "vfat"), None)
 
 
-def _firmware(esp: Path | None, volumes: Sequence[Volume]) -> Firmware:
+def firmware_of(esp: Path | None, volumes: Sequence[Volume]) -> Firmware:
     """UEFI when there is a loader for it. A disk that boots either way counts as BIOS when it has
     a BIOS boot partition and no fallback loader: only a machine's NVRAM knew of the other."""
     if esp is None or folded(esp, "EFI") is None:

@@ -88,10 +88,7 @@ def _look(volume: Volume, top: Path) -> System | None:
 
 def _check_shut_down(volume: Volume, root: Path) -> None:
     """Refuse a Windows whose memory image or unfinished writes an edit would contradict."""
-    memory = folded(root, "hiberfil.sys")
-    if memory is not None:
-        with memory.open("rb") as file:
-            if file.read(4).upper() in (b"HIBR", b"RSTR"):
-                raise HibernatedError(device=volume.device)
+    if ntfs.hibernated(root):
+        raise HibernatedError(device=volume.device)
     if ntfs.is_dirty(volume.device):
         raise DirtyNtfsError(device=volume.device)

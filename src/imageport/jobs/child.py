@@ -23,10 +23,13 @@ from imageport.model.target import PROFILES, DiskFormat
 
 
 def output_format(request: JobRequest, source: DiskFormat) -> DiskFormat:
-    """What is written: the target's format, or that of the source's children."""
-    if isinstance(request, MigrateRequest) and not request.writes_child:
+    """What is written: the target's format, or that of the source's children; where no disk is
+    written, the source's."""
+    if request.writes_child:
+        return child_format(source)
+    if isinstance(request, MigrateRequest):
         return request.format or PROFILES[request.target].format
-    return child_format(source)
+    return source
 
 
 def check_child(request: JobRequest, source: DiskFormat, access: Access, output: Output) -> None:

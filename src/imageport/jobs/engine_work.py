@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imageport.engine.client import EngineClient
+from imageport.engine.errors import EngineSilent
 from imageport.engine.keys import job_keys
 from imageport.jobs.errors import EngineLost
 from imageport.jobs.folder import JobFolder
@@ -84,6 +85,22 @@ class EngineWork:
                 alive=self.check_alive,
                 on_progress=lambda done, what: self.reporter.progress(done or 0, 1, what),
             )
+
+    def fetch_collection(self, path: Path) -> list[dict[str, Any]]:
+        """Write what the command `collect` made to `path`; returns the engine's commands.
+
+        Raises EngineLost when its machine is gone, else EngineSilent.
+        """
+        with self.command("fetch-collection") as client:
+            try:
+                client.fetch_collection(
+                    path, lambda done, total: self.reporter.progress(done, total, "bytes")
+                )
+            except EngineSilent:
+                self.check_alive()
+                raise
+            records: list[dict[str, Any]] = client.records()
+            return records
 
     def command_id(self, name: str) -> str:
         """The id of the one command `name` of this attempt and boot."""

@@ -109,13 +109,18 @@ class JobFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def job_id(request: JobRequest) -> str:
+    """The id of a job without one of its own: the same request has the same one, so that running a
+    command again goes on with its job."""
+    return hashlib.sha256(_REQUEST.dump_json(request)).hexdigest()[:12]
+
+
 def job_folder(request: JobRequest, id: str | None = None) -> JobFolder:
     """The folder of the job that `request` is, which may be there from an earlier, killed run.
 
-    Without an `id` of its own, the same request has the same one, so that running a command again
-    goes on with its job.
+    `id` is the job's own, if it has one; see `job_id`.
     """
-    id = id or hashlib.sha256(_REQUEST.dump_json(request)).hexdigest()[:12]
+    id = id or job_id(request)
     return JobFolder(id, jobs_folder() / id)
 
 

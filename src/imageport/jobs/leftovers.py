@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from imageport.disk.ends.open import is_local
 from imageport.disk.target import LocalTarget
+from imageport.jobs.bundle import unfinished_address
 from imageport.jobs.copies import CopyFolder, unfinished_copies
 from imageport.jobs.folder import JobFolder, all_jobs
 from imageport.jobs.outputs.local import LocalOutput
+from imageport.model.job import ConvertRequest, DiagnosticsRequest, JobRequest, MigrateRequest
 from imageport.platforms.base import Leftover
 from imageport.platforms.local import platform
 
@@ -23,9 +26,7 @@ def find_leftovers() -> list[Leftover]:
     for folder in dead:
         size = sum(path.stat().st_blocks * 512 for path in folder.path.rglob("*"))
         found.append(Leftover(folder.id, "files", str(folder.path), size))
-        output = _output(folder)
-        partial = output.unfinished() if output else []
-        found += [Leftover(folder.id, "partial-output", str(path)) for path in partial]
+        found += [Leftover(folder.id, "partial-output", name) for name in _partial(folder)]
     found += [Leftover(each.path.name, COPY, each.target) for each in _copies()]
     return found
 
@@ -33,7 +34,8 @@ def find_leftovers() -> list[Leftover]:
 def remove_leftovers() -> list[Leftover]:
     """Remove them; returns what was there.
 
-    A copy to another computer stays: `image copy --drop` with that end's credentials removes it.
+    A copy to another computer stays: `image copy --drop` with that end's credentials removes it. So
+    do unfinished diagnostics on a share: the same command, run again, replaces them.
     """
     found = [each for each in find_leftovers() if each.kind != COPY or is_local(each.name)]
     for job in {each.job for each in found}:
@@ -62,25 +64,40 @@ def remove_job(id: str, *, output: bool) -> bool:
 
 
 def _remove_files(folder: JobFolder, *, output: bool = True) -> None:
-    place = _output(folder) if output else None
-    if place:
-        place.remove_unfinished()
+    request = _request(folder) if output else None
+    if request and is_local(request.output):
+        if isinstance(request, DiagnosticsRequest):
+            shutil.rmtree(unfinished_address(request, folder.id), ignore_errors=True)
+        else:
+            _file(request).remove_unfinished()
     folder.remove()
+
+
+def _partial(folder: JobFolder) -> list[str]:
+    """What is left of a job's output. On a share nobody looks: that takes its account."""
+    request = _request(folder)
+    if isinstance(request, DiagnosticsRequest):
+        place = unfinished_address(request, folder.id)
+        return [place] if not is_local(place) or Path(place).exists() else []
+    if request and is_local(request.output):
+        return [str(path) for path in _file(request).unfinished()]
+    return []
+
+
+def _file(request: MigrateRequest | ConvertRequest) -> LocalOutput:
+    return LocalOutput(Path(request.output), overwrite=request.overwrite)
 
 
 def _copies() -> list[CopyFolder]:
     return [folder for folder in unfinished_copies() if folder.begun]
 
 
-def _output(folder: JobFolder) -> LocalOutput | None:
-    """Where the output of a job was to go, when that is here; a look inside an image has none.
+def _request(folder: JobFolder) -> JobRequest | None:
+    """What a job was asked for, where it has an output; a look inside an image has none.
 
     What a job left on a share is removed by the connector that had its credential, or replaced by
     the next job of that name.
     """
-    if not (folder.path / "request.json").exists():
+    if not (folder.path / "request.json").exists() or not folder.request.output:
         return None
-    request = folder.request
-    if not request.output or not is_local(request.output):
-        return None
-    return LocalOutput(Path(request.output), overwrite=request.overwrite)
+    return folder.request

@@ -15,9 +15,10 @@ from imageport.jobs.ends import Ends
 from imageport.jobs.errors import EngineLost, Interrupted, SourceChanged
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.outputs.base import Output
+from imageport.jobs.outputs.open import output_at
 from imageport.jobs.report import Reporter
 from imageport.jobs.source import SourceFacts
-from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
+from imageport.model.job import ConvertRequest, DiagnosticsRequest, JobRequest, MigrateRequest
 from imageport.platforms.base import Platform
 from imageport.platforms.local.hardware import Hardware
 
@@ -42,9 +43,16 @@ class JobRun(Generic[R]):
     engine_key: str
     reporter: Reporter
     ends: Ends
-    output: Output
     cancel: Event = field(default_factory=Event)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Output:
+        """The file that is written."""
+        request = self.request
+        return output_at(
+            request.output, self.ends.output, self.folder.path, overwrite=request.overwrite
+        )
 
     def step(
         self, name: str, work: Callable[[], T], *, attempt: int = 0, reads_source: bool = True
@@ -94,7 +102,9 @@ class JobRun(Generic[R]):
 
 Migration = JobRun[MigrateRequest]
 Conversion = JobRun[ConvertRequest]
+Diagnosis = JobRun[DiagnosticsRequest]
 
 MIGRATIONS: dict[str, Migration] = {}
 CONVERSIONS: dict[str, Conversion] = {}
+DIAGNOSES: dict[str, Diagnosis] = {}
 """By job id: a workflow is called with the id alone, since its arguments are kept in a database."""

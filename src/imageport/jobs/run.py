@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from dbos import DBOS, SetWorkflowID, WorkflowHandle, WorkflowStatusString
 
@@ -31,6 +31,7 @@ from imageport.jobs.preflight import check_output
 from imageport.jobs.report import Reporter
 from imageport.jobs.source import SourceFacts, check_source
 from imageport.jobs.workflow import forget, launched
+from imageport.model.errors import ImageportError
 from imageport.model.job import ConvertRequest, JobRequest, MigrateRequest
 from imageport.model.proof import ConversionProof, Proof
 from imageport.model.target import Target
@@ -46,6 +47,51 @@ _AFTER_A_BOOT = (BootFailed, BootTimeout, NotVerified, EngineSilent, EngineLost)
 
 R = TypeVar("R", bound=JobRequest)
 P = TypeVar("P")
+R_contra = TypeVar("R_contra", bound=JobRequest, contravariant=True)
+P_co = TypeVar("P_co", covariant=True)
+
+
+class Outcome(Protocol[R_contra, P_co]):
+    """How what a job of one kind makes is checked for, found made already, and tidied up."""
+
+    def check(
+        self, request: R_contra, folder: JobFolder, source: SourceFacts, ends: Ends
+    ) -> list[str]:
+        """Warnings, or ImageportError when it could not be written; a new job asks."""
+
+    def proven(self, request: R_contra, folder: JobFolder, ends: Ends) -> P_co | None:
+        """The result of this very job, if it is there under its own name."""
+
+    def remove_unfinished(self, request: R_contra, folder: JobFolder, ends: Ends) -> None:
+        """Remove what an unfinished job has written."""
+
+
+class FileOutcome(Generic[P]):
+    """A file with a proof of the class `proof`; see `Outcome`."""
+
+    def __init__(self, proof: type[P]) -> None:
+        self._proof = proof
+
+    def check(
+        self, request: JobRequest, folder: JobFolder, source: SourceFacts, ends: Ends
+    ) -> list[str]:
+        """See `Outcome`."""
+        return check_output(request, source, ends, _output(request, folder, ends))
+
+    def proven(self, request: JobRequest, folder: JobFolder, ends: Ends) -> P | None:
+        """See `Outcome`."""
+        proof = _output(request, folder, ends).proven()
+        if proof is None or proof.job != folder.id:
+            return None
+        return proof if isinstance(proof, self._proof) else None
+
+    def remove_unfinished(self, request: JobRequest, folder: JobFolder, ends: Ends) -> None:
+        """See `Outcome`."""
+        _output(request, folder, ends).remove_unfinished()
+
+
+def _output(request: JobRequest, folder: JobFolder, ends: Ends) -> Output:
+    return output_at(request.output, ends.output, folder.path, overwrite=request.overwrite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +102,15 @@ class _Given(Generic[R]):
     source: SourceFacts
     ends: Ends
     folder: JobFolder
-    output: Output
     reporter: Reporter
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind(Generic[R, P]):
+class JobKind(Generic[R, P]):
     """A kind of job: its workflow, which finds its run in `runs`, and what is its own."""
 
     what: str
-    proof: type[P]
+    outcome: Outcome[R, P]
     workflow: Callable[[str], P]
     runs: dict[str, JobRun[R]]
     target: Callable[[R], Target]
@@ -83,11 +128,10 @@ class _Kind(Generic[R, P]):
         returns its proof again.
         """
         folder = job_folder(request, id)
-        output = output_at(request.output, ends.output, folder.path, overwrite=request.overwrite)
-        proven = self._proven(output, id) if id else None
+        proven = self.outcome.proven(request, folder, ends) if id else None
         if proven:
             return proven
-        given = _Given(request, check_source(request, ends.source), ends, folder, output, reporter)
+        given = _Given(request, check_source(request, ends.source), ends, folder, reporter)
         folder.make(request)
         with exclusive(folder.lock, what=f"the {self.what} to {request.output}"):
             try:
@@ -98,15 +142,16 @@ class _Kind(Generic[R, P]):
                 raise
             finally:
                 release(folder.id)
-                _remove_unfinished(given)
+                self._remove_unfinished(given)
                 folder.remove()
 
-    def _proven(self, output: Output, id: str) -> P | None:
-        """The proof of this job's output, if both are there under their own names."""
-        proof = output.proven()
-        if proof is None or proof.job != id:
-            return None
-        return proof if isinstance(proof, self.proof) else None
+    def _remove_unfinished(self, given: _Given[R]) -> None:
+        try:
+            self.outcome.remove_unfinished(given.request, given.folder, given.ends)
+        except ImageportError as error:
+            # What went before says more: most often that the output cannot be reached.
+            if (given.folder.path / _BEGUN).exists():
+                given.reporter.say(f"Warning: an unfinished file may be left: {error.message}")
 
     def _begin_or_continue(self, given: _Given[R]) -> None:
         """Keep what a killed run of this version left of this source, or check and begin afresh."""
@@ -117,8 +162,9 @@ class _Kind(Generic[R, P]):
             return
         release(given.folder.id)
         given.folder.empty()
-        given.output.remove_unfinished()
-        for warning in check_output(given.request, given.source, given.ends, given.output):
+        place = (given.request, given.folder)
+        self.outcome.remove_unfinished(*place, given.ends)
+        for warning in self.outcome.check(*place, given.source, given.ends):
             given.reporter.say(f"Warning: {warning}")
         # A name of its own: what an earlier workflow has done was of something else.
         mark.write_text(f"{begun}\n{given.folder.id}.{secrets.token_hex(4)}")
@@ -140,7 +186,6 @@ class _Kind(Generic[R, P]):
             image.key,
             given.reporter,
             given.ends,
-            given.output,
         )
 
     def _run(self, run: JobRun[R]) -> P:
@@ -159,26 +204,36 @@ class _Kind(Generic[R, P]):
             del self.runs[run.folder.id]
 
 
-_MIGRATION: _Kind[MigrateRequest, Proof] = _Kind(
-    "migration", Proof, migrate, MIGRATIONS, lambda request: request.target, migrate_titles
+_MIGRATION: JobKind[MigrateRequest, Proof] = JobKind(
+    "migration",
+    FileOutcome(Proof),
+    migrate,
+    MIGRATIONS,
+    lambda request: request.target,
+    migrate_titles,
 )
-_CONVERSION: _Kind[ConvertRequest, ConversionProof] = _Kind(
+_CONVERSION: JobKind[ConvertRequest, ConversionProof] = JobKind(
+    "conversion",
+    FileOutcome(ConversionProof),
+    convert,
+    CONVERSIONS,
     # AHV's machines have devices that start on either firmware.
-    "conversion", ConversionProof, convert, CONVERSIONS, lambda _: Target.AHV, convert_titles
-)  # fmt: skip
+    lambda _: Target.AHV,
+    convert_titles,
+)
 
 
 def run_migration(
     request: MigrateRequest, reporter: Reporter, id: str | None = None, ends: Ends = HERE
 ) -> Proof:
-    """Migrate an image; see `_Kind.run`."""
+    """Migrate an image; see `JobKind.run`."""
     return _MIGRATION.run(request, reporter, id, ends)
 
 
 def run_conversion(
     request: ConvertRequest, reporter: Reporter, id: str | None = None, ends: Ends = HERE
 ) -> ConversionProof:
-    """Convert an image to UEFI; see `_Kind.run`."""
+    """Convert an image to UEFI; see `JobKind.run`."""
     return _CONVERSION.run(request, reporter, id, ends)
 
 
@@ -209,18 +264,11 @@ def _keep_evidence(given: _Given[R]) -> None:
     if not any(given.folder.evidence.iterdir()):
         return
     try:
-        kept = given.output.keep_evidence(given.folder.evidence)
+        output = _output(given.request, given.folder, given.ends)
+        kept = output.keep_evidence(given.folder.evidence)
     except (OSError, DiskError) as error:
         # The disk being full is often why the migration failed: that is what has to be said.
         detail = error.strerror if isinstance(error, OSError) else error.message
         given.reporter.say(f"Pictures and serial texts could not be kept: {detail}")
     else:
         given.reporter.say(f"Pictures and serial texts were kept in {kept}")
-
-
-def _remove_unfinished(given: _Given[R]) -> None:
-    try:
-        given.output.remove_unfinished()
-    except DiskError as error:
-        # How the job ended has to be said.
-        given.reporter.say(f"Warning: an unfinished file may be left: {error.message}")

@@ -12,7 +12,7 @@ from imageport.engine.library import check_library
 from imageport.host.partition_table import EFI_SYSTEM, gpt_partitions, has_boot_code
 from imageport.jobs.ends import HERE
 from imageport.jobs.errors import FirmwareUnclear
-from imageport.model.job import JobRequest, MigrateRequest
+from imageport.model.job import DiagnosticsRequest, JobRequest, MigrateRequest
 from imageport.model.target import DiskFormat, Firmware
 
 
@@ -38,6 +38,8 @@ def check_source(request: JobRequest, access: Access = HERE.source) -> SourceFac
     Raises DiskError, FirmwareUnclear, LibraryUnusable or IsoInvalid.
     """
     firmware = None
+    if isinstance(request, DiagnosticsRequest):
+        firmware = Firmware.BIOS  # of the engine: the image itself is not started
     if isinstance(request, MigrateRequest):
         firmware = request.firmware
         if request.drivers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from imageport.model.diagnostics import DiagnosticsWants
 from imageport.model.target import DiskFormat, Firmware, Provisioning, Target
 from imageport.model.wishes import GuestWishes, Operation
 
@@ -55,4 +56,24 @@ class ConvertRequest:
         return True
 
 
-JobRequest = MigrateRequest | ConvertRequest
+@dataclass(frozen=True, slots=True)
+class DiagnosticsRequest:
+    """Diagnostics of an image, into a new folder in `output`: an absolute path, or `smb://...`."""
+
+    source: str
+    output: str
+    wants: DiagnosticsWants
+
+    @property
+    def writes_child(self) -> bool:
+        """See `MigrateRequest`."""
+        return False
+
+    @property
+    def overwrite(self) -> bool:
+        """See `MigrateRequest`."""
+        return False
+
+
+JobRequest = MigrateRequest | DiagnosticsRequest | ConvertRequest
+"""In this order: a request that is read again is the first that has all its fields."""

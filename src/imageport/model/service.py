@@ -44,6 +44,7 @@ class JobType(StrEnum):
     REVERSE_IMAGE = "reverseImage"
     CONVERT_TO_UEFI = "convertToUefi"
     UPGRADE_PVS = "upgradePvs"
+    DIAGNOSTICS = "diagnostics"
     MIGRATE = "migrate"
 
 

@@ -18,6 +18,7 @@ from imageport.wire.stored import (
     EitherInput,
     EitherOutput,
     FileName,
+    StorageLocation,
     StoredInput,
     StoredOutput,
 )
@@ -168,6 +169,26 @@ class UpgradePvs(LocalRequest, StoredInput):
         return child_address(self, self.output_image_filename)
 
 
+class CollectDiagnostics(LocalRequest, EitherInput):
+    """`$diagnostics`: logs of a disk, such as one whose job failed, in a new folder on a share."""
+
+    target_disk_name: Text | None = None
+    """Path of the image file, which is only read."""
+    output_storage_location: StorageLocation
+    """Where the folder is made."""
+    ce_logs: bool = True
+    """What the engine said meanwhile."""
+    windows_event_logs: bool = True
+    """The image's own logs: event logs, or a Linux's journal and files."""
+    ips_data: bool = True
+    """What imageport knows of the image and left in it."""
+
+    @property
+    def disk(self) -> str | None:
+        """See `EitherInput`."""
+        return self.target_disk_name
+
+
 def child_address(request: StoredInput, name: str) -> str:
     """Of a version beside its parent: `.avhd` or `.avhdx`."""
     extension = f".a{request.input_image_format.extension}"
@@ -183,6 +204,7 @@ ImageRequest = (
     | ReverseImage
     | ConvertToUefi
     | UpgradePvs
+    | CollectDiagnostics
     | MigrateImage
 )
 
@@ -195,6 +217,7 @@ REQUESTS: dict[JobType, type[ImageRequest]] = {
     JobType.REVERSE_IMAGE: ReverseImage,
     JobType.CONVERT_TO_UEFI: ConvertToUefi,
     JobType.UPGRADE_PVS: UpgradePvs,
+    JobType.DIAGNOSTICS: CollectDiagnostics,
     JobType.MIGRATE: MigrateImage,
 }
 """Which request starts which job."""

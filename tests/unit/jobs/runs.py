@@ -7,7 +7,6 @@ from typing import Any, cast
 from imageport.jobs.ends import HERE, Ends
 from imageport.jobs.folder import JobFolder
 from imageport.jobs.migration import JobRun
-from imageport.jobs.outputs.open import output_at
 from imageport.jobs.report import Silent
 from imageport.jobs.source import SourceFacts
 from imageport.model.job import JobRequest
@@ -20,7 +19,6 @@ def job_run(
     folder: JobFolder, request: JobRequest, facts: SourceFacts, ends: Ends = HERE
 ) -> JobRun[Any]:
     reporter = Silent()
-    output = output_at(request.output, ends.output, folder.path, overwrite=request.overwrite)
     hardware = hardware_for(Target.AHV, facts.firmware)
     platform = cast(Platform, None)
-    return JobRun(folder, request, {}, facts, platform, hardware, "key", reporter, ends, output)
+    return JobRun(folder, request, {}, facts, platform, hardware, "key", reporter, ends)

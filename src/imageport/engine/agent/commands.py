@@ -10,7 +10,8 @@ from uuid import UUID
 
 from imageport.engine.agent import handover
 from imageport.engine.agent.disks import image_disk
-from imageport.engine.agent.folders import COMPONENTS, DRIVERS, FOLDER
+from imageport.engine.agent.folders import COLLECTION, COMPONENTS, DRIVERS, FOLDER
+from imageport.guest.collecting.collect import collect as collect_all
 from imageport.guest.first_boot import collect, goes_on, judged
 from imageport.guest.fixup import Task
 from imageport.guest.fixups import steps
@@ -19,6 +20,8 @@ from imageport.guest.mount import open_guest
 from imageport.guest.plan import findings, plan
 from imageport.guest.prepare import prepare, verify
 from imageport.guest.uefi import convert as conversion
+from imageport.guest.volumes import scan
+from imageport.model.diagnostics import DiagnosticsWants
 from imageport.model.guest import Inspection, PrepareOptions
 from imageport.model.target import PROFILES, Controller, Provisioning, Target, TargetProfile
 from imageport.model.wishes import Operation, XdParameter
@@ -141,6 +144,14 @@ def convert_to_uefi(args: Args, context: Context) -> Any:
     return asdict(conversion.convert(image_disk(), UUID(args["identity"]), tell))
 
 
+def collect_diagnostics(args: Args, context: Context) -> Any:
+    """Collect logs and traces into one archive, which is then there to be fetched."""
+    COLLECTION.unlink(missing_ok=True)
+    disk = image_disk()
+    wants = DiagnosticsWants(**args)
+    return asdict(collect_all(disk, scan(disk), wants, COLLECTION, context.progress))
+
+
 COMMANDS: dict[str, Callable[[Args, Context], Any]] = {
     "inspect": inspect_image,
     "prepare": prepare_image,
@@ -149,4 +160,5 @@ COMMANDS: dict[str, Callable[[Args, Context], Any]] = {
     "verify": verify_image,
     "plan-conversion": plan_conversion,
     "convert-to-uefi": convert_to_uefi,
+    "collect": collect_diagnostics,
 }

@@ -1,10 +1,11 @@
-"""The agent's HTTPS server: mutual TLS, JSON, five calls.
+"""The agent's HTTPS server: mutual TLS, JSON, six calls.
 
     GET  /v1/status               version, boot id, commands
     PUT  /v1/commands/{id}        {"name": ..., "args": {...}}; the same id is the same command
     PUT  /v1/drivers              a tar of the driver library
     PUT  /v1/components           a tar of Citrix's installers
     GET  /v1/commands/{id}        state, progress, log, result or error
+    GET  /v1/collection           the archive that the command `collect` made
 
 Python's own server, not a framework: under emulation a framework's import costs more seconds than
 everything else that the engine does before it answers.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import ssl
 import threading
 from dataclasses import asdict
@@ -26,7 +28,7 @@ from typing import Any
 from imageport import __version__
 from imageport.engine.agent.boot_data import BootData
 from imageport.engine.agent.drivers import receive
-from imageport.engine.agent.folders import COMPONENTS, DRIVERS
+from imageport.engine.agent.folders import COLLECTION, COMPONENTS, DRIVERS
 from imageport.engine.agent.runner import Runner
 from imageport.engine.agent.store import CommandStore
 from imageport.model.errors import ImageportError
@@ -39,6 +41,7 @@ _COMMAND_PATH = re.compile(r"/v1/commands/([A-Za-z0-9._-]{1,100})")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context; its second part is the trace's id."""
 _SLOW_PEER_SECONDS = 30
+_PIECE = 1 << 20
 
 
 class AgentServer(ThreadingHTTPServer):
@@ -90,6 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/status":
             self._answer(HTTPStatus.OK, self._status())
             return
+        if self.path == "/v1/collection" and COLLECTION.exists():
+            self._send(COLLECTION)
+            return
         match = _COMMAND_PATH.fullmatch(self.path)
         command = match and self.server.store.find(match[1])
         if command:
@@ -138,6 +144,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def _send(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "application/x-tar")
+            self.send_header("Content-Length", str(path.stat().st_size))
+            self.end_headers()
+            shutil.copyfileobj(file, self.wfile, _PIECE)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: polling would fill the serial console."""

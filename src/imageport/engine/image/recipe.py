@@ -27,6 +27,7 @@ PACKAGES = (
     "mount",
     "ntfs-3g",
     "python3",
+    "systemd",
     "util-linux",
     "xfsprogs",
     "zstd",

@@ -1,4 +1,4 @@
-"""What an NTFS volume's own records say of its state, read without mounting it.
+"""What an NTFS volume's own records say of its state, read without mounting it; and hibernation.
 
 Layout: boot sector, MFT record header, update sequence array and attribute headers as described in
 the Linux-NTFS documentation ("NTFS Documentation", Russon and Fledel).
@@ -11,7 +11,10 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+from imageport.guest.paths import folded
 
 _VOLUME_RECORD: Final = 3
 _BITMAP_RECORD: Final = 6
@@ -41,6 +44,15 @@ def is_dirty(device: str) -> bool:
     except _DAMAGE:
         return True
     return bool(flags & _DIRTY)
+
+
+def hibernated(root: Path) -> bool:
+    """True when the Windows in the mounted volume `root` left its memory in hiberfil.sys."""
+    memory = folded(root, "hiberfil.sys")
+    if memory is None:
+        return False
+    with memory.open("rb") as file:
+        return file.read(4).upper() in (b"HIBR", b"RSTR")
 
 
 def free_bytes(device: str) -> int | None:

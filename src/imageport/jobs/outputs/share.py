@@ -11,10 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from imageport.disk.ends.errors import AddressError
 from imageport.disk.ends.open import Access
-from imageport.disk.ends.smb.file import SmbFile
+from imageport.disk.ends.smb.folder import SmbFolder
 from imageport.disk.ends.smb.location import SmbLocation
-from imageport.disk.ends.smb.names import exists, remove, rename
-from imageport.disk.ends.smb.space import free_space
 from imageport.disk.ends.smb.target import SUFFIX, SmbTarget
 from imageport.disk.errors import DiskError
 from imageport.disk.mapped import MappedReader
@@ -38,17 +36,19 @@ class ShareOutput:
         self._state, self._overwrite = state, overwrite
         self._account = access.needed(address, UsernamePassword)
         self._place = SmbLocation.parse(address)
+        self._folder = SmbFolder(self._place.parent, self._account)
         name = PurePosixPath(self._place.path)
-        self._unproven = self._place.beside(f"{name.stem}.unproven{name.suffix}")
-        self._proof = self._place.beside(f"{name.name}.proof.zip")
+        self._name, self._stem, self._suffix = name.name, name.stem, name.suffix
+        self._unproven = f"{name.stem}.unproven{name.suffix}"
+        self._proof = f"{name.name}.proof.zip"
 
     def check(self, needed: int, virtual_size: int) -> list[str]:
         """See `Output`."""
-        for place in (self._place, self._proof):
-            if not self._overwrite and exists(place, self._account):
-                raise OutputExists(path=place.name)
-        free = free_space(self._place, self._account)
-        return room(self._place, free, needed, virtual_size)
+        there = self._there()
+        for name in (self._name, self._proof):
+            if name.casefold() in there and not self._overwrite:
+                raise OutputExists(path=self._folder.address(name))
+        return room(self._place, self._folder.free_space(), needed, virtual_size)
 
     def check_beside(self, source: str) -> str:
         """See `Output`."""
@@ -60,26 +60,24 @@ class ShareOutput:
 
     def trial(self) -> SmbTarget:
         """See `Output`."""
-        name = PurePosixPath(self._place.path)
-        trial = f"{name.stem}.trial-{secrets.token_hex(4)}{name.suffix}"
-        return SmbTarget(self._place.beside(trial), self._account, state=self._record("trial"))
+        return self._target(f"{self._stem}.trial-{secrets.token_hex(4)}{self._suffix}", "trial")
 
     def target(self, *, resume: bool) -> SmbTarget:
         """See `Output`."""
-        remove(self._unproven, self._account)
-        record = self._record("output")
-        return SmbTarget(self._unproven, self._account, state=record, resume=resume)
+        self._folder.remove(self._unproven)
+        return self._target(self._unproven, "output", resume=resume)
 
     def open(self) -> MappedReader:
         """See `Output`."""
-        return open_disk(SmbFile(self._unproven, self._account))
+        return open_disk(self._folder.open(self._unproven))
 
     def proven(self) -> AnyProof | None:
         """See `Output`."""
-        there = all(exists(place, self._account) for place in (self._place, self._proof))
-        if not there or exists(self._unproven, self._account):
+        there = self._there()
+        named = {self._name.casefold(), self._proof.casefold()} <= there
+        if not named or self._unproven.casefold() in there:
             return None
-        with zipfile.ZipFile(io.BytesIO(_read(self._proof, self._account))) as archive:
+        with zipfile.ZipFile(io.BytesIO(self._read(self._proof))) as archive:
             return PROOFS.validate_json(archive.read(PROOF))
 
     def prove(self, proof: P, evidence: Path) -> P:
@@ -90,31 +88,45 @@ class ShareOutput:
             try:
                 self._upload(self._proof, zipped(folder))
             except DiskError as error:
-                raise ProofUnwritable(path=self._proof.name, detail=error.message) from error
-        if exists(self._unproven, self._account):
-            rename(self._unproven, self._account, self._place, replace=self._overwrite)
+                path = self._folder.address(self._proof)
+                raise ProofUnwritable(path=path, detail=error.message) from error
+        if self._unproven.casefold() in self._there():
+            self._folder.rename(self._unproven, self._name, replace=self._overwrite)
         return complete
 
     def keep_evidence(self, evidence: Path) -> str:
         """See `Output`."""
-        kept = self._place.beside(f"{PurePosixPath(self._place.path).name}.failure.zip")
-        self._upload(kept, zipped(evidence))
-        return kept.name
+        name = f"{self._name}.failure.zip"
+        self._upload(name, zipped(evidence))
+        return self._folder.address(name)
 
     def remove_unfinished(self) -> None:
         """See `Output`."""
-        for place in (self._unproven, self._proof):
-            remove(place.beside(PurePosixPath(place.path).name + SUFFIX), self._account)
-        if exists(self._unproven, self._account):
-            remove(self._unproven, self._account)
-            if not exists(self._place, self._account):
-                remove(self._proof, self._account)
+        there = self._there()
+        left = [f"{self._unproven}{SUFFIX}", f"{self._proof}{SUFFIX}", self._unproven]
+        if self._unproven.casefold() in there and self._name.casefold() not in there:
+            left.append(self._proof)
+        for name in left:
+            if name.casefold() in there:
+                self._folder.remove(name)
 
-    def _record(self, what: str) -> Path:
-        return self._state / f"{what}.blocks"
+    def _there(self) -> set[str]:
+        """Names in the folder; servers do not tell capital letters apart."""
+        return {name.casefold() for name in self._folder.files()}
 
-    def _upload(self, place: SmbLocation, data: bytes) -> None:
-        target = SmbTarget(place, self._account, state=self._record("archive"), overwrite=True)
+    def _target(
+        self, name: str, record: str, *, resume: bool = False, overwrite: bool = False
+    ) -> SmbTarget:
+        return SmbTarget(
+            self._place.beside(name),
+            self._account,
+            state=self._state / f"{record}.blocks",
+            resume=resume,
+            overwrite=overwrite,
+        )
+
+    def _upload(self, name: str, data: bytes) -> None:
+        target = self._target(name, "archive", overwrite=True)
         target.open()
         try:
             target.write(0, data)
@@ -122,6 +134,13 @@ class ShareOutput:
         except BaseException:
             target.discard()
             raise
+
+    def _read(self, name: str) -> bytes:
+        file = self._folder.open(name)
+        try:
+            return file.read(0, file.size, "archive")
+        finally:
+            file.close()
 
 
 def room(place: SmbLocation, free: int, needed: int, virtual_size: int) -> list[str]:
@@ -146,11 +165,3 @@ def zipped(folder: Path) -> bytes:
         for path in sorted(folder.iterdir()):
             archive.write(path, path.name)
     return data.getvalue()
-
-
-def _read(place: SmbLocation, account: UsernamePassword) -> bytes:
-    file = SmbFile(place, account)
-    try:
-        return file.read(0, file.size, "archive")
-    finally:
-        file.close()

@@ -56,7 +56,7 @@ class SmbFolder:
             path = self.location.windows_path
             return lane.open(path, READING, _EVERYTHING, Create.NEVER, folder=True)
 
-        return self._run(self.location, opener, lambda handle: dict(handle.entries()))
+        return self._run(self.location, opener, _files)
 
     def open(self, file: str) -> SmbFile:
         """See `Folder.open`. Raises what `SmbFile` raises."""
@@ -143,6 +143,10 @@ def _opener(
     place: SmbLocation, access: Access, share: Share = _EVERYTHING
 ) -> Callable[[Lane], Handle]:
     return lambda lane: lane.open(place.windows_path, access, share, Create.NEVER)
+
+
+def _files(handle: Handle) -> dict[str, int]:
+    return {entry.name: entry.size for entry in handle.entries() if not entry.is_folder}
 
 
 def _identity(handle: Handle) -> int:

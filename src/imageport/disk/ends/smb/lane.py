@@ -94,6 +94,14 @@ class Stamp(NamedTuple):
     """The last write. While a file is open, Samba goes on saying what it was at the beginning."""
 
 
+class Entry(NamedTuple):
+    """A file or a folder, as its folder lists it; the size in bytes."""
+
+    name: str
+    size: int
+    is_folder: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """How to log on to the share of a location."""
@@ -256,7 +264,7 @@ class Handle:
         self._set(info)
 
     def delete(self) -> None:
-        """Remove the file when this handle closes."""
+        """Remove the file, or the empty folder, when this handle closes."""
         info = FileDispositionInformation()
         info["delete_pending"] = True
         self._set(info)
@@ -276,8 +284,8 @@ class Handle:
         for start, size in _RANGE.iter_unpack(body):
             yield max(start, offset), min(start + size, offset + length)
 
-    def entries(self) -> Iterator[tuple[str, int]]:
-        """(name, size) of each file of this folder, without its folders."""
+    def entries(self) -> Iterator[Entry]:
+        """What is in this folder."""
         kind, flag = FileInformationClass.FILE_DIRECTORY_INFORMATION, _FROM_THE_START
         while True:
             try:
@@ -289,9 +297,10 @@ class Handle:
             flag = 0
             for entry in found:
                 attributes = entry["file_attributes"].get_value()
-                if not attributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY:
-                    name = entry["file_name"].get_value().decode("utf-16-le", "replace")
-                    yield name, entry["end_of_file"].get_value()
+                is_folder = bool(attributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY)
+                name = entry["file_name"].get_value().decode("utf-16-le", "replace")
+                if name not in (".", ".."):
+                    yield Entry(name, entry["end_of_file"].get_value(), is_folder)
 
     def close(self) -> None:
         """Close the file."""

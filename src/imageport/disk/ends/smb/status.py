@@ -32,6 +32,7 @@ UNSUPPORTED = frozenset({0xC0000010, 0xC00000BB, 0xC000000D, 0xC0000002})
 TOO_SMALL = frozenset({0x80000005, 0xC0000023})
 """The answer did not fit."""
 EXISTS = 0xC0000035
+NO_FOLDER = 0xC0000103
 
 _ACCOUNT = {
     0xC0000064: "there is no such account",
@@ -65,7 +66,7 @@ _REFUSED = {
     0xC0000039: "the server does not allow this path",
     0xC000003B: "the server does not allow this path",
     0xC00000BA: "it is a folder",
-    0xC0000103: "a part of the path is not a folder",
+    NO_FOLDER: "a part of the path is not a folder",
     0xC0000257: "it lies in a DFS name space, which is not followed: give the server's own name",
     0x8000002D: "a part of the path is a symbolic link, which is not followed",
 }

@@ -19,6 +19,7 @@ from imageport.service.store.jobs import NewJob
 from imageport.traces import base as traces
 from imageport.wire.documents import Job
 from imageport.wire.images import (
+    CollectDiagnostics,
     ConvertToUefi,
     ExportImage,
     ImageRequest,
@@ -164,6 +165,12 @@ def convert_to_uefi(body: ConvertToUefi, start: Starting) -> Response:
 def upgrade_pvs(body: UpgradePvs, start: Starting) -> Response:
     """Make a version of a vDisk with another target device."""
     return start.job(JobType.UPGRADE_PVS, body)
+
+
+@router.post("/$diagnostics", status_code=202, response_model=Job, responses=_STARTED)
+def collect_diagnostics(body: CollectDiagnostics, start: Starting) -> Response:
+    """Write the logs of a disk, such as one whose job failed, to a share."""
+    return start.job(JobType.DIAGNOSTICS, body)
 
 
 @router.post("/$migrate", status_code=202, response_model=Job, responses=_STARTED)

@@ -1,0 +1,1 @@
+"""What diagnostics take from a guest: logs and traces, within limits, and no secret."""
