@@ -34,11 +34,12 @@ def test_names_become_such_that_a_share_takes_them(tmp_path: Path) -> None:
 def test_a_request_is_read_back_as_what_it_was(own_home: Path) -> None:
     del own_home
     wanted = DiagnosticsRequest("/a.vhdx", "/folder", DiagnosticsWants(own_data=False))
-    folder = job_folder(wanted)
-    assert folder.request == wanted
-    assert folder.id == job_id(wanted)
     converted = ConvertRequest("/a.vhdx", "/folder")
-    assert job_folder(converted).request == converted
+    for request in (wanted, converted):
+        folder = job_folder(request)
+        folder.make(request)
+        assert folder.request == request
+        assert folder.id == job_id(request)
 
 
 def test_leftovers_of_killed_diagnostics(own_home: Path, tmp_path: Path) -> None:
@@ -46,6 +47,8 @@ def test_leftovers_of_killed_diagnostics(own_home: Path, tmp_path: Path) -> None
     here = DiagnosticsRequest("/a.vhdx", str(tmp_path), DiagnosticsWants())
     there = DiagnosticsRequest("/a.vhdx", "smb://host/share/", DiagnosticsWants())
     folders = [job_folder(request) for request in (here, there)]
+    for folder, request in zip(folders, (here, there), strict=True):
+        folder.make(request)
     partial = tmp_path / f"a-diagnostics-{folders[0].id}.partial"
     (partial / "windows").mkdir(parents=True)
     remote = f"smb://host/share/a-diagnostics-{folders[1].id}.partial"
