@@ -236,3 +236,19 @@ def test_a_target_device_is_upgraded_on_a_share(site: Site) -> None:
     job = finished("upgradePvs", *site.share("input", "win.1.avhdx"), *again)
     assert job["result"]["nothing_to_do"]["code"] == "job.nothing-to-do"
     assert site.samba.names() == ["win.1.avhdx", "win.1.avhdx.proof.zip", "win.vhdx"]
+
+
+@slow
+def test_diagnostics_of_a_disk_on_a_share(site: Site) -> None:
+    export(master(LINUX), site.samba.data / "golden.vhdx", DiskFormat.VHDX)
+    output = [
+        f"output{field}"
+        for field in (
+            f"StorageLocation.location=smb://127.0.0.1:{site.samba.port}/data/",
+            "StorageLocation.credentialId=share",
+        )
+    ]
+    job = finished("diagnostics", *site.share("input", "golden"), *output)
+    (folder,) = (name for name in site.samba.names() if "-diagnostics-" in name)
+    assert job["result"]["folder"].endswith(folder)
+    assert "Debian" in (site.samba.data / folder / "summary.txt").read_text()

@@ -46,7 +46,10 @@ def to_share(task: Task) -> _Copy:
 
 def from_share(task: Task) -> _Copy:
     """An upload."""
-    said = task.request(UploadImage)
+    return _from_share(task, task.request(UploadImage))
+
+
+def _from_share(task: Task, said: UploadImage) -> _Copy:
     target = task.place(said.output_disk_name)
     request = CopyRequest(said.input_address, target, overwrite=said.overwrite_target_file)
     return _Copy(request, task.access(said.input_storage_location), task.access(None))
@@ -55,7 +58,7 @@ def from_share(task: Task) -> _Copy:
 def from_store(task: Task) -> _Copy:
     """The reversal of a vDisk, of which nobody may write to meanwhile."""
     said = task.request(ReverseImage)
-    copy = from_share(task)
+    copy = _from_share(task, said)
     source = readable_version(said.vdisk_address, copy.source, ignore_lock=said.ignore_lock)
     return replace(copy, request=replace(copy.request, source=source))
 
