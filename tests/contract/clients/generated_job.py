@@ -46,9 +46,21 @@ def main() -> None:
     assert isinstance(again, Problem), again
     place = told["place"]
     share = StorageLocation(told["share"], NAME)
-    export = ExportImage(place, "Local", "master.raw", share, "generated")
+    export = ExportImage(
+        resource_location_id=place,
+        platform="Local",
+        source_disk_name="master.raw",
+        output_storage_location=share,
+        output_image_filename="generated",
+    )
     exported = _ended(client, export_image.sync(client=client, body=export))
-    migration = MigrateImage(place, "Local", "master.raw", TargetPlatform.GCP, "out.raw")
+    migration = MigrateImage(
+        resource_location_id=place,
+        platform="Local",
+        source_disk_name="master.raw",
+        target_platform=TargetPlatform.GCP,
+        output_disk_name="out.raw",
+    )
     planned = _ended(client, migrate_image.sync(client=client, body=migration, dry_run=True))
     log = read_log.sync(exported.id, client=client)
     for job in (exported, planned):

@@ -117,7 +117,7 @@ def test_an_export_is_one_trace(
     assert where["attempt"] == ("imageport-connector", "imageport.connector")
     assert where["copy"] == where["read-back"] == ("imageport-connector", "imageport.job")
     assert not any(span.failed for span in spans)
-    assert len(spans) == 5
+    assert len(spans) == 6
 
     for secret in (site.samba.account.password, "master.raw", "smb://"):
         assert secret.encode() not in collector.raw

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from imageport.cli import upgrade_pvs
 from imageport.cli.main import application
 from imageport.jobs.blockers import nothing_to_do, refuse_blockers
+from imageport.jobs.ends import HERE, Ends
 from imageport.jobs.errors import Blocked, NothingToDo, UpgradeBlocked
 from imageport.model.findings import Finding, Severity
 from imageport.model.job import MigrateRequest
@@ -81,7 +82,7 @@ def test_what_is_asked_for(
 ) -> None:
     seen: list[tuple[MigrateRequest, dict[str, bool]]] = []
     monkeypatch.setattr(
-        upgrade_pvs, "run_or_plan", lambda request, **rest: seen.append((request, rest))
+        upgrade_pvs, "run_or_plan", lambda request, _, **rest: seen.append((request, rest))
     )
     arguments = command(tmp_path, *options, *(["--dry-run"] if dry_run else []))
     done = CliRunner().invoke(application("upgrade-pvs"), arguments)
@@ -99,7 +100,8 @@ def command(folder: Path, *options: str) -> list[str]:
 def test_nothing_to_do_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
-    def idle(request: MigrateRequest, **_: bool) -> None:
+    def idle(request: MigrateRequest, ends: Ends, **_: bool) -> None:
+        assert ends == HERE
         refuse_blockers((WARNING, THERE), request, Said())
 
     monkeypatch.setattr(upgrade_pvs, "run_or_plan", idle)
