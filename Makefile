@@ -51,7 +51,8 @@ packages:
 # Environments of their own: what is in them is run as programs, never imported.
 .clients/.complete: tests/contract/clients/requirements.lock
 .oracles/.complete: tests/golden/oracles/requirements.lock
-.clients/.complete .oracles/.complete: .venv/.complete
+.peers/.complete: bench/peers/requirements.lock
+.clients/.complete .oracles/.complete .peers/.complete: .venv/.complete
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
 	$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes \
 		$(filter %.lock,$^)
@@ -80,10 +81,11 @@ lint: setup
 
 # What is measured beside, apart from what tests need.
 bench: PACKAGES += libnbd-bin pigz virt-v2v
-bench: setup
+bench: setup .peers/.complete
 	mkdir -p .bench
 	PYTHONPATH=. $(BIN)/python bench/local.py .bench 8
 	PYTHONPATH=. $(BIN)/python bench/smb.py .bench 2
+	PYTHONPATH=. $(BIN)/python -m bench.staging .bench 2
 	PYTHONPATH=. $(BIN)/python bench/ebs.py .bench
 	PYTHONPATH=. $(BIN)/python bench/pageblob.py .bench
 	PYTHONPATH=. $(BIN)/python -m bench.gcs .bench 1024
@@ -104,3 +106,4 @@ lock: setup
 		-o requirements-run.lock
 	$(BIN)/$(LOCK) tests/golden/oracles/requirements.in -o tests/golden/oracles/requirements.lock
 	$(BIN)/$(LOCK) tests/contract/clients/requirements.in -o tests/contract/clients/requirements.lock
+	$(BIN)/$(LOCK) bench/peers/requirements.in -o bench/peers/requirements.lock

@@ -3,6 +3,7 @@
 One replica of the service over a PostgreSQL of its own, and simulated connectors that wait for jobs
 by long poll: they claim, renew once and finish. Prints the times from a job's POST to its claim in
 the hands of a connector, and of reading a job's state, and the memory of the service on the way.
+Then the same by procrastinate, with fewer workers: each takes two connections of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import statistics
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ from tests.contract.service.postgres import Postgres
 
 _RATE = 25
 """Jobs a second."""
+_PEERS = 80
+"""Workers of procrastinate: PostgreSQL has 200 connections, as ours needs 20."""
 
 
 @dataclass
@@ -181,10 +185,19 @@ def main(jobs: int, connectors: int) -> None:
     try:
         url, first = mine.recv()
         asyncio.run(_measure(url, first, service.pid or 0, (jobs, connectors)))
+        service.terminate()
+        service.join()
+        _beside(postgres.new_database(), jobs, min(connectors, _PEERS))
     finally:
         service.terminate()
         service.join()
         postgres.close()
+
+
+def _beside(database: str, jobs: int, workers: int) -> None:
+    program = Path(__file__).parent / "peers" / "procrastinate_dispatch.py"
+    said = [database, str(jobs), str(workers), str(_RATE)]
+    subprocess.run([".peers/bin/python", program, *said], check=True)
 
 
 if __name__ == "__main__":

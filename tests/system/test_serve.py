@@ -145,3 +145,28 @@ def test_errors_that_people_make(service: Service, images: Path, tmp_path: Path)
     secret_in_url = imageport("serve", "--database", "postgresql://me:secret@db/ips", "--json")
     assert error_of(secret_in_url)["code"] == "store.password-in-url"
     assert not list((Path(os.environ["IMAGEPORT_HOME"]) / "jobs").glob("*"))
+
+
+def _said(*words: str | Path) -> str:
+    done = imageport(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_an_administrator_does(service: Service, tmp_path: Path) -> None:
+    log_in(service, tmp_path, service.first["administrator"]["secret"])
+    limits = ("--max-jobs", "8", "--max-jobs-on", "local=2")
+    made = json.loads(_said("location", "add", "rack", *limits, "--json"))
+    assert (made["maxJobs"], made["maxJobsByPlatform"]) == (8, {"Local": 2})
+    assert "at most 8 jobs, Local: 2" in _said("location", "list")
+    assert "at most" not in _said("location", "change", made["id"], "--name", "shelf")
+    assert "shelf" in _said("location", "list")
+    wrong = imageport("location", "add", "other", "--max-jobs-on", "Local=none")
+    assert wrong.returncode == 2
+    assert "PLATFORM=NUMBER" in wrong.stderr
+    _said("location", "remove", made["id"])
+    client = json.loads(_said("client", "add", "nightly", "--role", "read", "--json"))
+    assert client["clientSecret"]
+    assert "nightly" in _said("client", "list")
+    _said("client", "remove", client["id"])
+    assert "nightly" not in _said("client", "list")

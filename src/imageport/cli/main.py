@@ -29,6 +29,7 @@ _COMMANDS = (
     "job",
     "credential",
     "location",
+    "client",
     "connector",
 )
 

@@ -162,6 +162,16 @@ def add_client(name: str, role: Role) -> Call[documents.NewApiClient]:
     return _post("/ips/clients", documents.NewApiClient, body)
 
 
+def clients() -> Call[documents.ClientList]:
+    """All clients, without secrets."""
+    return Call("GET", "/ips/clients", _reader(documents.ClientList))
+
+
+def remove_client(id: str) -> Call[None]:
+    """Forget one; its tokens end with it."""
+    return _delete(f"/ips/clients/{id}")
+
+
 def status() -> Call[documents.Status]:
     """How the service is."""
     return Call("GET", "/ips/status", _reader(documents.Status))

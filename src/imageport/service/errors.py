@@ -28,7 +28,9 @@ class StoreOutdated(ServiceError):
 
     code = "store.outdated"
     sentence = "The database {url} has the tables of version {found}; this service needs {needed}."
-    remedy = "Make a backup, and start the service with --upgrade, or use the version that made it."
+    remedy = (
+        "`imageport serve` brings it to its version at the start; a newer one needs that version."
+    )
 
 
 class NotFound(ServiceError):
