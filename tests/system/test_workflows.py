@@ -96,7 +96,7 @@ def site(own_home: Path, tmp_path: Path) -> Iterator[Site]:
 
 
 @slow
-@pytest.mark.parametrize("spec", [WINDOWS, LINUX], ids=str)
+@pytest.mark.parametrize("spec", [WINDOWS, LINUX], ids=["windows", "linux"])
 def test_w1_mcs_to_mcs(site: Site, spec: WindowsMaster | LinuxMaster) -> None:
     export(master(spec), site.images / "machine.vmdk", DiskFormat.VMDK)
     root = site.export("machine.vmdk", "golden")
@@ -107,7 +107,7 @@ def test_w1_mcs_to_mcs(site: Site, spec: WindowsMaster | LinuxMaster) -> None:
 
 
 @slow
-@pytest.mark.parametrize("spec", [WINDOWS, LINUX], ids=str)
+@pytest.mark.parametrize("spec", [WINDOWS, LINUX], ids=["windows", "linux"])
 def test_w2_pvs_to_mcs(site: Site, spec: WindowsMaster | LinuxMaster) -> None:
     """The vDisk is the second version of one; it is prepared straight from the store, too."""
     base, version = site.samba.data / "win.vhdx", site.samba.data / "win.1.avhdx"
@@ -127,7 +127,9 @@ def test_w2_pvs_to_mcs(site: Site, spec: WindowsMaster | LinuxMaster) -> None:
     assert straight["preparation"]["changes"] == proof["preparation"]["changes"]
 
 
-@pytest.mark.parametrize("spec", [WINDOWS, pytest.param(LINUX, marks=slow)], ids=str)
+@pytest.mark.parametrize(
+    "spec", [WINDOWS, pytest.param(LINUX, marks=slow)], ids=["windows", "linux"]
+)
 def test_w3_pvs_to_pvs(site: Site, spec: WindowsMaster | LinuxMaster) -> None:
     """One engine prepares and publishes; the disk comes back from the store as it went there."""
     export(master(spec), site.samba.data / "win.vhdx", DiskFormat.VHDX)
@@ -152,7 +154,7 @@ def test_w3_pvs_to_pvs(site: Site, spec: WindowsMaster | LinuxMaster) -> None:
 
 
 @slow
-@pytest.mark.parametrize("spec", [WINDOWS, LINUX], ids=str)
+@pytest.mark.parametrize("spec", [WINDOWS, LINUX], ids=["windows", "linux"])
 def test_w4_mcs_to_pvs(site: Site, spec: WindowsMaster | LinuxMaster) -> None:
     export(master(spec), site.images / "machine.qcow2", DiskFormat.QCOW2)
     root = site.export("machine.qcow2", "golden")
