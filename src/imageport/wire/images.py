@@ -50,6 +50,23 @@ class SourceDisk(EitherInput):
         return self.source_disk_name
 
 
+class TargetDisk(EitherInput):
+    """An image that is read: `targetDiskName`, or one on a share."""
+
+    target_disk_name: Text | None = None
+    """Path of the image file, which is only read."""
+
+    @property
+    def disk(self) -> str | None:
+        """See `EitherInput`."""
+        return self.target_disk_name
+
+
+class _Prepared(TargetDisk, GuestRequest):
+    md5_hash: Md5 | None = None
+    """The MD5 that the content of the image must have before anything is done."""
+
+
 class ExportImage(LocalRequest, StoredOutput):
     """`$export`: an image file to VHD or VHDX on a share."""
 
@@ -85,36 +102,17 @@ class ReverseImage(UploadImage):
         return self.input_storage_location.address(self.input_image_filename)
 
 
-class PrepareImage(LocalRequest, EitherInput, GuestRequest):
+class PrepareImage(LocalRequest, _Prepared):
     """`$prepare`: an uploaded image, or one on a share, becomes one that starts on its platform."""
 
-    target_disk_name: Text | None = None
-    """Path of the uploaded image file, which is only read."""
-    md5_hash: Md5 | None = None
-    """The MD5 that the content of the image must have before anything is done."""
     output_disk_name: Text
     """Path of the file to write, in the format that the platform takes."""
     overwrite_target_file: bool = False
     """A file of that name is replaced, once its successor is complete."""
 
-    @property
-    def disk(self) -> str | None:
-        """See `EitherInput`."""
-        return self.target_disk_name
 
-
-class PrepareAndPublishImage(LocalRequest, EitherInput, GuestRequest, StoredOutput):
+class PrepareAndPublishImage(LocalRequest, _Prepared, StoredOutput):
     """`$prepareAndPublish`: the same, written as a vDisk to a store, by one engine."""
-
-    target_disk_name: Text | None = None
-    """Path of the uploaded image file, which is only read."""
-    md5_hash: Md5 | None = None
-    """The MD5 that the content of the image must have before anything is done."""
-
-    @property
-    def disk(self) -> str | None:
-        """See `EitherInput`."""
-        return self.target_disk_name
 
 
 class MigrateTarget(GuestRequest, EitherOutput):
@@ -169,11 +167,9 @@ class UpgradePvs(LocalRequest, StoredInput):
         return child_address(self, self.output_image_filename)
 
 
-class CollectDiagnostics(LocalRequest, EitherInput):
+class CollectDiagnostics(LocalRequest, TargetDisk):
     """`$diagnostics`: logs of a disk, such as one whose job failed, in a new folder on a share."""
 
-    target_disk_name: Text | None = None
-    """Path of the image file, which is only read."""
     output_storage_location: StorageLocation
     """Where the folder is made."""
     ce_logs: bool = True
@@ -182,11 +178,6 @@ class CollectDiagnostics(LocalRequest, EitherInput):
     """The image's own logs: event logs, or a Linux's journal and files."""
     ips_data: bool = True
     """What imageport knows of the image and left in it."""
-
-    @property
-    def disk(self) -> str | None:
-        """See `EitherInput`."""
-        return self.target_disk_name
 
 
 def child_address(request: StoredInput, name: str) -> str:
