@@ -24,6 +24,7 @@ _COMMANDS = (
     "doctor",
     "serve",
     "login",
+    "run",
     "job",
     "credential",
     "location",
