@@ -144,6 +144,9 @@ def _confirm(plan: Plan, options: Options) -> None:
 def _do(going: Run, plan: Plan, view: LiveTargets | PlainTargets, options: Options) -> int:
     """Returns the command's exit code."""
     interrupted = False
+    if going.record.entries:
+        # What has ended meanwhile, before the service forgets it.
+        going.record.save()
     try:
         with view:
             going.cancel_stray(plan)

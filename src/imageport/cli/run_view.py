@@ -54,7 +54,7 @@ def _what(step: Step) -> str:
     what = "starts"
     if step.before:
         reason = (step.before.error or {}).get("code", "cancelled")
-        what = f"starts again, attempt {entry.attempt}; the last one ended with {reason}"
+        what = f"starts again (attempt {entry.attempt}); last time: {reason}"
     if step.written and step.wanted.request.overwrite_target_file:
         what += f"; replaces what this run wrote {_at(step.written.ended_at)}"
     elif step.written:

@@ -12,7 +12,7 @@ from imageport.model.service import JobStatus
 from imageport.wire.documents import Job
 from imageport.workflow.plan import Plan, Step, told
 from imageport.workflow.record import Entry, Record
-from imageport.workflow.wanted import Wanted, requested
+from imageport.workflow.wanted import requested
 
 _NOT_FOUND = "service.not-found"
 _CONFLICT = "service.conflict"
@@ -86,10 +86,11 @@ class Run:
         """Ask for the step's job. One that the service refuses has failed; raises no more than
         ServiceUnreachable."""
         self._keep(step.wanted.identity, step.entry)
-        self._ask(step.wanted.identity, step.wanted)
+        self._ask(step.wanted.identity)
 
-    def _ask(self, identity: str, wanted: Wanted) -> None:
+    def _ask(self, identity: str) -> None:
         entry = self.record.entries[identity]
+        wanted = requested(entry)
         key = wanted.key(entry.attempt, entry.salt)
         try:
             job = self.follower.client.send(calls.start(wanted.request, key=key))
@@ -120,7 +121,7 @@ class Run:
             entry = self.record.entries[identity]
             if entry.job is None and entry.open:
                 # Whether there is a job is only known once it is asked for again.
-                self._ask(identity, requested(entry))
+                self._ask(identity)
         entries = {each: self.record.entries[each] for each in begun}
         jobs = {key: each.job for key, each in entries.items() if each.job and each.open}
         self.follower.cancel(jobs, self._noting(lambda _name, _job: None))

@@ -117,7 +117,8 @@ def _step(wanted: Wanted, record: Record, *, fresh: bool) -> Step:
         return Step(wanted, Doing.NOTHING, known)
     written = _written(record, output)
     if not known.open:
-        return Step(wanted, Doing.AGAIN, known.next(fresh=False), known, written)
+        entry = known.next(fresh=False).model_copy(update={"request": wanted.request.as_json()})
+        return Step(wanted, Doing.AGAIN, entry, known, written)
     # Without an answer, asking with the same key again finds out whether there is a job.
     doing = Doing.FOLLOW if known.job else Doing.START
     return Step(wanted, doing, known, written=written)

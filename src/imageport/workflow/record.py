@@ -55,9 +55,12 @@ class Entry(BaseModel):
         return self.status is None or not self.status.ended
 
     def next(self, *, fresh: bool) -> Entry:
-        """Another attempt at the same."""
+        """Another attempt at the same; still the first one where the service took no job.
+
+        Its refusal may have been a gateway's, behind which there is a job: the same key finds it.
+        """
         salt = secrets.token_hex(8) if fresh else self.salt
-        number = 1 if fresh else self.attempt + 1
+        number = 1 if fresh else self.attempt + (self.job is not None)
         return Entry(
             target=self.target,
             output=self.output,

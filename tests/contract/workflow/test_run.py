@@ -195,6 +195,22 @@ def test_a_killed_command_finds_its_jobs_again(site: Site, worker: RawConnector,
     assert len(site.jobs()) == 2
 
 
+def test_what_ended_while_nobody_looked_is_known_from_then_on(
+    site: Site, worker: RawConnector
+) -> None:
+    running = site.begin("--yes")
+    site.wait_for_jobs(2)
+    time.sleep(0.5)
+    running.kill()
+    ended(running)
+    work(worker, 2)
+    for _ in range(2):
+        said = site.run(code=0)
+        assert {each["did"] for each in said["targets"]} == {"nothing"}
+        for job in site.jobs():
+            site.admin.delete(f"/ips/jobs/{job['id']}")
+
+
 @pytest.mark.parametrize("lose", [_kept, _unanswered])
 def test_a_changed_target_is_a_new_job_and_the_old_one_ends(
     site: Site, worker: RawConnector, lose: Any
@@ -289,8 +305,10 @@ class Terminal:
         return self.process.wait(60)
 
 
-@pytest.mark.parametrize(("answer", "left"), [("y\n", "cancelled"), ("\n", "notStarted")])
-def test_at_a_terminal(site: Site, answer: str, left: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "left"), [("y\n", "cancelled"), ("\n", "notStarted"), (None, "notStarted")]
+)
+def test_at_a_terminal(site: Site, answer: str | None, left: str) -> None:
     asked = Terminal("run", str(site.file))
     asked.until("Go on?")
     asked.type("n\n")
@@ -303,7 +321,8 @@ def test_at_a_terminal(site: Site, answer: str, left: str) -> None:
     time.sleep(0.5)
     asked.process.send_signal(signal.SIGINT)
     asked.until("Cancel the 2 jobs under way?")
-    asked.type(answer)
+    time.sleep(0.5)  # a signal between the question and its reading is only heeded later
+    asked.type(answer) if answer else asked.process.send_signal(signal.SIGINT)
     assert asked.end() == 130, asked.seen
     assert [each["overallStatus"] for each in site.jobs()] == [left, left]
 

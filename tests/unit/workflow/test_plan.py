@@ -89,7 +89,8 @@ ERROR, COMPLETE, RUNNING = JobStatus.ERROR, JobStatus.COMPLETE, JobStatus.IN_PRO
         (entry(RUNNING), job(JobStatus.CANCELLED), Doing.AGAIN, 2),
         (entry(RUNNING), None, Doing.AGAIN, 2),
         (entry(ERROR, attempt=3), None, Doing.AGAIN, 4),
-        (entry(ERROR, id=None), None, Doing.AGAIN, 2),
+        # The service took no job: nobody knows of the attempt.
+        (entry(ERROR, id=None), None, Doing.AGAIN, 1),
         # The service has forgotten it, which the record has not.
         (entry(COMPLETE), None, Doing.NOTHING, 1),
     ],
