@@ -26,6 +26,7 @@ _COMMANDS = (
     "doctor",
     "serve",
     "login",
+    "run",
     "job",
     "credential",
     "location",

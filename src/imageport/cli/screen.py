@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.filesize import decimal
 from rich.live import Live
@@ -38,12 +39,19 @@ def print_facts(facts: list[tuple[str, str]]) -> None:
     OUT.print(table)
 
 
-def print_rows(rows: Iterable[Sequence[str]]) -> None:
-    """A line for each row, its parts below each other's."""
-    table = Table.grid(padding=(0, 2))
+def print_rows(rows: Iterable[Sequence[str]], console: Console = OUT) -> None:
+    """A line for each row, its parts below each other's; cut on a terminal alone."""
+    rows = list(rows)
+    if console.is_terminal:
+        table = Table.grid(padding=(0, 2))
+        for row in rows:
+            table.add_row(*(Text(part, no_wrap=True) for part in row))
+        console.print(table)
+        return
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        table.add_row(*(Text(part, no_wrap=True) for part in row))
-    OUT.print(table, soft_wrap=True)
+        line = "  ".join(set_cell_size(*each) for each in zip(row, widths, strict=True))
+        console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_error(error: ImageportError, *, as_json: bool) -> None:

@@ -54,11 +54,14 @@ def problem(answer: httpx.Response) -> ImageportError:
         return RemoteError("client.answer", text, "Check the service's address and its log.", {})
 
 
-def start(request: ImageRequest, *, dry_run: bool = False) -> Call[documents.Job]:
-    """Start the job that the request is for."""
+def start(
+    request: ImageRequest, *, dry_run: bool = False, key: str | None = None
+) -> Call[documents.Job]:
+    """Start the job that the request is for; with a `key` that was said before, be told of the job
+    that was started then."""
     path = f"/ips/images/${_TYPES[type(request)]}"
     query = {"dryRun": "true"} if dry_run else {}
-    return _post(path, documents.Job, request.as_json(), query)
+    return _post(path, documents.Job, request.as_json(), query, key)
 
 
 def jobs(
@@ -182,8 +185,9 @@ def _post(
     kind: type[D],
     body: dict[str, Any] | None = None,
     query: dict[str, str] | None = None,
+    key: str | None = None,
 ) -> Call[D]:
-    return Call("POST", path, _reader(kind), body, query or {}, str(uuid.uuid4()))
+    return Call("POST", path, _reader(kind), body, query or {}, key or str(uuid.uuid4()))
 
 
 def _delete(path: str) -> Call[None]:

@@ -4,6 +4,7 @@ cache/    what can be made again: the engine image, its Debian base
 jobs/     one folder a job: its request, disks, machines, log
 copies/   one folder for each copy under way: its request and journal
 keys/     the key that signs proofs
+runs/     one record for each run of a workflow file
 """
 
 from __future__ import annotations

@@ -17,6 +17,14 @@ _NAME = r'^[^\x00-\x1f\x7f/\\:*?"<>|.][^\x00-\x1f\x7f/\\:*?"<>|]*$'
 
 FileName = Annotated[str, StringConstraints(pattern=_NAME), Field(max_length=200)]
 
+ShareAddress = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[Ss][Mm][Bb]://[^/@\x00-\x20\x7f]+/[^\x00-\x1f\x7f]+$", max_length=2048
+    ),
+]
+"""A folder of a share; who may reach it is said apart."""
+
 
 class ImageFormat(StrEnum):
     """Formats of images on shares."""
@@ -38,12 +46,7 @@ class ImageFormat(StrEnum):
 class StorageLocation(Request):
     """A folder of a share, and the credential to reach it with."""
 
-    location: Annotated[
-        str,
-        StringConstraints(
-            pattern=r"^[Ss][Mm][Bb]://[^/@\x00-\x20\x7f]+/[^\x00-\x1f\x7f]+$", max_length=2048
-        ),
-    ]
+    location: ShareAddress
     """Such as `smb://10.0.1.212/Files/`."""
     credential_id: Name
     """Of type `UsernamePassword`."""
