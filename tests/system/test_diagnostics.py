@@ -147,6 +147,7 @@ def test_a_damaged_windows_goes_to_a_share(
     assert names_in(folder)
 
 
+@pytest.mark.slow
 def test_a_linux_goes_to_a_folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     made = tmp_path_factory.mktemp("made")
     source, disk, root = tmp_path / "failed.raw", tmp_path / "failed.raw", made / "root"

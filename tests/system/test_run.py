@@ -59,6 +59,7 @@ def by_target(done: subprocess.CompletedProcess[str], code: int) -> dict[str, di
     return {each["target"]: each for each in json.loads(done.stdout)["targets"]}
 
 
+@pytest.mark.slow
 def test_a_plan_says_everything_and_changes_nothing(file: Path, images: Path) -> None:
     before = sorted(images.iterdir())
     done = imageport("run", file, "--plan", "--only", "gcp", "--only", "azure")

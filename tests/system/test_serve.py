@@ -87,6 +87,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         yield running
 
 
+@pytest.mark.slow
 def test_a_look_inside_is_one_trace_down_to_the_engine(
     collector: Collector, service: Service, images: Path, tmp_path: Path
 ) -> None:

@@ -143,7 +143,14 @@ def test_a_whole_job_through_a_proxy_with_an_account(site: Site) -> None:
     assert not in_files([secret], site.folder)
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "HTTPS_PROXY",
+        pytest.param("https_proxy", marks=pytest.mark.slow),
+        pytest.param("ALL_PROXY", marks=pytest.mark.slow),
+    ],
+)
 def test_the_proxy_of_the_environment(
     site: Site, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
@@ -193,6 +200,7 @@ def test_a_proxy_that_refuses(
     assert word in error["remedy"]
 
 
+@pytest.mark.slow
 def test_a_connector_goes_on_trying(site: Site) -> None:
     account = site.account()
     options = ("--proxy", site.proxy.url, "--proxy-account", account)

@@ -16,7 +16,7 @@ from tests.contract.connector.running import Site, connector, ended, large, site
 from tests.contract.ends.samba import Samba
 from tests.contract.pvs.stores import held_open
 
-PLACES = ("export", "publish")
+PLACES = ("export", pytest.param("publish", marks=pytest.mark.slow))
 
 
 @pytest.fixture

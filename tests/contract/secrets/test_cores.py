@@ -84,6 +84,7 @@ def _limit(pid: int) -> tuple[int, int]:
     return resource.prlimit(pid, resource.RLIMIT_CORE)
 
 
+@pytest.mark.slow
 def test_a_crashed_job_and_a_crashed_service_leave_none(
     here: Path, tmp_path: Path, samba: Samba, own_home: Path
 ) -> None:
