@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from lab.aws.process import LabProcess
 from lab.aws.signature import ACCESS_KEY, SECRET_KEY
 from tests.contract.connector.running import Site, connector, ended
 from tests.contract.ends.faults import HttpFaults
+from tests.system.command import COMMAND
 
 REGION = "eu-west-1"
 KEY = AwsKey(ACCESS_KEY, SECRET_KEY)
@@ -149,6 +153,33 @@ class AwsSite:
     def manifest(self, snapshot: str) -> Path:
         """Where the connector keeps what the snapshot holds."""
         return self.home / "cache" / "aws" / f"{snapshot}.manifest"
+
+    def left_over(self, *options: str) -> list[dict[str, Any]]:
+        """What `imageport leftovers aws` says."""
+        client = self.site.admin.post("/ips/clients", json={"name": "cli", "role": "read"}).json()
+        account = self.home / "account.json"
+        said = {
+            "url": self.site.url,
+            "customer": "acme",
+            "client_id": client["id"],
+            "client_secret": client["clientSecret"],
+            "ca": None,
+        }
+        key = self.home / "aws.json"
+        private = {
+            account: said,
+            key: {"type": "Aws", "accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY},
+        }
+        for path, content in private.items():
+            path.touch(0o600)
+            path.write_text(json.dumps(content))
+        words = ["leftovers", "aws", "--region", REGION, "--credentials", str(key), "--json"]
+        env = {**os.environ, "IMAGEPORT_ACCOUNT": str(account)}
+        argv = [*COMMAND, *words, *options]
+        done = subprocess.run(argv, check=False, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
 
     def puts(self) -> int:
         """Blocks that AWS has taken."""

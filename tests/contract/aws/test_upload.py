@@ -170,3 +170,24 @@ def test_an_attempt_of_another_computer_is_known_by_its_tag(aws: AwsSite, tmp_pa
     moved = aws.puts()
     assert upload() == {**done, "changed_blocks": None}
     assert aws.puts() == moved
+
+
+def test_leftovers_are_removed_when_their_job_has_ended(aws: AwsSite, tmp_path: Path) -> None:
+    waiting, over = aws.upload(), aws.upload()
+    assert aws.site.admin.post(f"/ips/jobs/{over}/$cancel").status_code == 202
+    stranger = "00000000-0000-4000-8000-000000000000"
+    left = {}
+    for job in (waiting, over, stranger):
+        options = SnapshotOptions(tags=new_tags(job))
+        state = tmp_path / f"{job}.json"
+        writer = EbsWriter(aws.api.account, GIB, state=state, options=options)
+        writer.suspend()
+        left[job] = writer.snapshot
+    found = {each["job"]: each["job_state"] for each in aws.left_over()}
+    assert found == {waiting: "lives", over: "ended", stranger: "unknown"}
+    assert len(aws.lab.snapshots()) == 3
+    gone = [each["job"] for each in aws.left_over("--remove", "--job", waiting) if each["removed"]]
+    assert gone == [over]
+    assert set(aws.lab.snapshots()) == {left[waiting], left[stranger]}
+    aws.left_over("--remove", "--job", stranger)
+    assert set(aws.lab.snapshots()) == {left[waiting]}
