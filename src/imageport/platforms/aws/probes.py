@@ -1,7 +1,8 @@
 """Whether an action is allowed, asked in a way that changes nothing.
 
 EC2 has `DryRun`. The EBS direct APIs have nothing like it: they are asked about a snapshot that
-does not exist, which AWS can only say to somebody who may ask.
+does not exist. "Not there" counts as allowed: that permission is judged first is assumed, and was
+never tried at AWS itself.
 """
 
 from __future__ import annotations
