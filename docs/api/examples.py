@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imageport.model.service import CredentialType, JobStatus, JobType, Level, PlatformName, Role
-from imageport.wire import connector, credentials, documents, guest, images, stored
+from imageport.wire import aws, connector, credentials, documents, guest, images, stored
 from imageport.wire.base import Document
 
 _PLACE = "7d1b8f0e-6a52-4c1e-9a3b-0f7c2b9d4e11"
@@ -23,6 +23,18 @@ _EXPORT = images.ExportImage(
         location="smb://10.0.1.212/Files/", credential_id="files"
     ),
     output_image_filename="win11-march",
+)
+_UPLOAD = aws.UploadToAws(
+    resource_location_id=_PLACE,
+    platform=PlatformName.AWS,
+    platform_credential_id="aws",
+    aws_region="eu-west-1",
+    input_storage_location=stored.StorageLocation(
+        location="smb://10.0.1.212/Files/", credential_id="files"
+    ),
+    input_image_filename="win11-march",
+    parent_snapshot_id="snap-0123456789abcdef0",
+    tags={"team": "images"},
 )
 _MIGRATION = images.MigrateImage(
     resource_location_id=_PLACE,
@@ -84,6 +96,7 @@ _LINE = documents.LogLine(
 
 REQUESTS: dict[str, Document] = {
     "exportImage": _EXPORT,
+    "uploadImage": _UPLOAD,
     "migrateImage": _MIGRATION,
     "prepareAndPublishImage": _PUBLICATION,
     "addCredential": _FILES,

@@ -21,8 +21,8 @@ from moto.ec2.models.elastic_block_store import Snapshot as Ec2Snapshot
 from moto.ec2.utils import random_snapshot_id
 
 from lab.aws import tokens
+from lab.aws.actions import Watched
 from lab.aws.faults import Conflict, NotFound, QuotaExceeded, Throttled, ValidationError
-from lab.aws.settings import Settings
 from lab.aws.store import BLOCK, Snapshot, Store
 
 _LEAST_PAGE = 100
@@ -53,11 +53,10 @@ class DirectSnapshot(Ec2Snapshot):
         pass
 
 
-class StrictEbs(EBSResponse):
+class StrictEbs(Watched, EBSResponse):
     """One request. `store` and `settings` are given by a subclass for each server."""
 
     store: ClassVar[Store]
-    settings: ClassVar[Settings]
 
     def start_snapshot(self) -> ActionResult:
         request = {name: self._get_param(name) for name in _STARTED_WITH}

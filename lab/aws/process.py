@@ -39,6 +39,10 @@ class LabProcess:
         """Every snapshot: its `status`, and the numbers of the `blocks` put to it."""
         return self._ask("snapshots", {})
 
+    def asked(self) -> frozenset[str]:
+        """The actions (`ebs:StartSnapshot`) that were asked for since `set(asked=[])`."""
+        return frozenset(self._ask("actions", {})["asked"])
+
     def volume(self, snapshot: str, length: int) -> bytes:
         """The first `length` bytes of a volume made from a snapshot."""
         path = self._folder / "volume"

@@ -3,6 +3,7 @@
 Beside AWS's own requests it answers, without a signature:
 
 * `POST /lab/settings` with a JSON object: see `Settings`.
+* `/lab/actions`: what was asked of AWS' access management since `asked` was set to empty.
 * `/lab/snapshots`: every snapshot, with its state and the numbers of its own blocks.
 * `POST /lab/volumes` with `snapshot`, `path`, `length`: write what a new volume begins with.
 """
@@ -21,19 +22,26 @@ from typing import Any
 import moto.ebs.urls
 import moto.ec2.urls
 import moto.kms.urls
+import moto.sts.urls
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.sts.responses import TokenResponse
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws.actions import Watched
 from lab.aws.ebs import StrictEbs
 from lab.aws.ec2 import StrictEc2
 from lab.aws.kms import StrictKms
 from lab.aws.settings import Settings
 from lab.aws.signature import Signed
 from lab.aws.store import Store
+
+
+class WatchedSts(Watched, TokenResponse):
+    """Who somebody is; nobody needs a permission for that."""
 
 
 class Lab:
@@ -47,10 +55,14 @@ class Lab:
             store, settings = lab.store, lab.settings
 
         class Ec2(StrictEc2):
-            store = lab.store
+            store, settings = lab.store, lab.settings
+
+        class Sts(WatchedSts):
+            settings = lab.settings
 
         moto.ebs.urls.url_paths = dict.fromkeys(moto.ebs.urls.url_paths, Ebs.dispatch)
         moto.ec2.urls.url_paths = dict.fromkeys(moto.ec2.urls.url_paths, Ec2.dispatch)
+        moto.sts.urls.url_paths = dict.fromkeys(moto.sts.urls.url_paths, Sts.dispatch)
         moto.kms.urls.url_paths = dict.fromkeys(moto.kms.urls.url_paths, StrictKms.dispatch)
         self._aws = Signed(DomainDispatcherApplication(create_backend_app))
 
@@ -71,6 +83,8 @@ class Lab:
         match path:
             case "/lab/settings":
                 self.settings.change(said)
+            case "/lab/actions":
+                return {"asked": self.settings.asked}
             case "/lab/volumes":
                 self.store.snapshots[said["snapshot"]].write_volume(
                     Path(said["path"]), said["length"]

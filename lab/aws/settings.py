@@ -24,6 +24,10 @@ class Settings:
     encrypt_by_default: bool = False
     page: int = 10_000
     """The most blocks of one page, whatever is asked for."""
+    denied: list[str] = field(default_factory=list)
+    """Actions of access management (`ebs:StartSnapshot`) that are not allowed."""
+    asked: list[str] = field(default_factory=list)
+    """Actions that were asked for, each once, in order; a test sets it to empty."""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def change(self, values: dict[str, object]) -> None:
@@ -33,6 +37,13 @@ class Settings:
             if name not in known:
                 raise KeyError(name)
             setattr(self, name, value)
+
+    def denies(self, action: str) -> bool:
+        """Whether the action is denied; it is noted down."""
+        with self.lock:
+            if action not in self.asked:
+                self.asked.append(action)
+        return action in self.denied
 
     def throttled(self) -> bool:
         """Whether this request is one of those to be refused."""

@@ -1,6 +1,6 @@
 """Signature Version 4: who sent a request, and whether they know the secret.
 
-The service's answer to a wrong key differs by protocol: JSON for EBS and KMS, XML for EC2.
+The service's answer to a wrong key differs by protocol: JSON for EBS and KMS, XML for EC2 and STS.
 """
 
 from __future__ import annotations
@@ -78,6 +78,11 @@ def _refused(service: str, code: str, start_response: Any) -> Iterable[bytes]:
         start_response("401 Unauthorized", [("Content-Type", "text/xml")])
         error = f"<Error><Code>AuthFailure</Code><Message>{message}</Message></Error>"
         return [f"<Response><Errors>{error}</Errors><RequestID>lab</RequestID></Response>".encode()]
+    if service == "sts":
+        start_response("403 Forbidden", [("Content-Type", "text/xml")])
+        error = f"<Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>{message}</Message>"
+        said = f"<Error>{error}</Error><RequestId>lab</RequestId>"
+        return [f"<ErrorResponse>{said}</ErrorResponse>".encode()]
     if service == "kms":
         start_response("400 Bad Request", [("Content-Type", "application/x-amz-json-1.1")])
         return [json.dumps({"__type": code, "message": message}).encode()]

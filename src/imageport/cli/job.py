@@ -23,9 +23,9 @@ from imageport.cli.screen import (
 from imageport.client import Client, JobFailed, calls
 from imageport.client.synchronous import ended_well
 from imageport.model.errors import ImageportError
-from imageport.model.service import JobStatus, JobType
+from imageport.model.service import JobStatus, JobType, PlatformName
 from imageport.wire.documents import Job, LogLine
-from imageport.wire.images import REQUESTS, ImageRequest
+from imageport.wire.images import ImageRequest, read_request
 
 app = typer.Typer(help="Jobs of a service.", no_args_is_help=True)
 
@@ -81,11 +81,18 @@ def start(
     outputStorageLocation.location=smb://files/images/
     outputStorageLocation.credentialId=share --wait
 
+    imageport job start upload platform=Aws awsRegion=eu-west-1 platformCredentialId=aws
+    inputStorageLocation.location=smb://files/images/
+    inputStorageLocation.credentialId=share inputImageFilename=win --wait
+
     imageport job start prepareAndPublish request.json --dry-run --wait
     """
     with service(as_json=as_json) as client:
-        said = {"platform": "Local", **_said(request)}
-        if "resourcelocationid" not in map(str.casefold, said):
+        said = _said(request)
+        given = set(map(str.casefold, said))
+        if "platform" not in given:
+            said["platform"] = PlatformName.LOCAL.value
+        if "resourcelocationid" not in given:
             said["resourceLocationId"] = _only_location(client)
         job = client.send(calls.start(_validated(type, said), dry_run=dry_run))
         if wait:
@@ -179,7 +186,7 @@ def _put(said: dict[str, Any], names: list[str], value: str) -> None:
 
 def _validated(type: JobType, said: dict[str, Any]) -> ImageRequest:
     try:
-        return REQUESTS[type].model_validate(said)
+        return read_request(type, said)
     except ValidationError as error:
         found = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'request'}: {each['msg']}"

@@ -6,12 +6,14 @@ from dataclasses import asdict
 
 import typer
 
+from imageport.cli.aws_leftovers import aws
 from imageport.cli.edge import edge
 from imageport.cli.options import AsJson
 from imageport.cli.screen import OUT, print_json
 from imageport.jobs.leftovers import find_leftovers, remove_leftovers
 
 app = typer.Typer(help="What killed migrations left behind.", no_args_is_help=True)
+app.command()(aws)
 
 
 @app.command("list")

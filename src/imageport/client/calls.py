@@ -23,7 +23,7 @@ from imageport.wire.images import REQUESTS, ImageRequest
 T = TypeVar("T")
 D = TypeVar("D", bound=BaseModel)
 
-_TYPES = {request: type for type, request in REQUESTS.items()}
+_TYPES = {request: type for type, each in REQUESTS.items() for request in each.values()}
 
 
 @dataclass(frozen=True, slots=True)

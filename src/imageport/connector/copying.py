@@ -22,7 +22,7 @@ _PLAN = TypeAdapter(CopyPlan)
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
+class Copy:
     """What is copied where, and whether the MD5 of its content is asked for."""
 
     request: CopyRequest
@@ -31,7 +31,7 @@ class _Copy:
     md5: bool = False
 
 
-def to_share(task: Task) -> _Copy:
+def to_share(task: Task) -> Copy:
     """An export."""
     said = task.request(ExportImage)
     request = CopyRequest(
@@ -41,21 +41,21 @@ def to_share(task: Task) -> _Copy:
         overwrite=said.overwrite_target_file,
     )
     access = task.access(said.output_storage_location)
-    return _Copy(request, task.access(None), access, said.hash_disk)
+    return Copy(request, task.access(None), access, said.hash_disk)
 
 
-def from_share(task: Task) -> _Copy:
+def from_share(task: Task) -> Copy:
     """An upload."""
     return _from_share(task, task.request(UploadImage))
 
 
-def _from_share(task: Task, said: UploadImage) -> _Copy:
+def _from_share(task: Task, said: UploadImage) -> Copy:
     target = task.place(said.output_disk_name)
     request = CopyRequest(said.input_address, target, overwrite=said.overwrite_target_file)
-    return _Copy(request, task.access(said.input_storage_location), task.access(None))
+    return Copy(request, task.access(said.input_storage_location), task.access(None))
 
 
-def from_store(task: Task) -> _Copy:
+def from_store(task: Task) -> Copy:
     """The reversal of a vDisk, of which nobody may write to meanwhile."""
     said = task.request(ReverseImage)
     copy = _from_share(task, said)
@@ -63,7 +63,7 @@ def from_store(task: Task) -> _Copy:
     return replace(copy, request=replace(copy.request, source=source))
 
 
-def run(copy: _Copy, task: Task, reporter: Reporter) -> dict[str, Any]:
+def run(copy: Copy, task: Task, reporter: Reporter) -> dict[str, Any]:
     """Do it."""
     id, again = task.id, task.order.attempt > 1
     if not again:
@@ -83,7 +83,7 @@ def run(copy: _Copy, task: Task, reporter: Reporter) -> dict[str, Any]:
         raise
 
 
-def plan(copy: _Copy, reporter: Reporter) -> dict[str, Any]:
+def plan(copy: Copy, reporter: Reporter) -> dict[str, Any]:
     """What would be done, and what speaks against it."""
     found = plan_copy(copy.request, copy.source, copy.target, reporter)
     said: dict[str, Any] = _PLAN.dump_python(found, mode="json")

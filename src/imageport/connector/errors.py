@@ -56,6 +56,14 @@ class CredentialMissing(ImageportError):
     remedy: ClassVar[str] = "Check that it still exists (`imageport credential list`); start again."
 
 
+class CredentialUnfit(ImageportError):
+    """A job names a credential of a type that is for something else."""
+
+    code: ClassVar[str] = "connector.credential-unfit"
+    sentence: ClassVar[str] = "The credential {id} is of the type {type}; {wanted} is needed here."
+    remedy: ClassVar[str] = "Name another one, or make one (`imageport credential add`)."
+
+
 class TargetsFailed(ImageportError):
     """Some targets of a job failed; `results` says what became of each."""
 

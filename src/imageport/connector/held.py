@@ -18,7 +18,7 @@ from imageport.model.errors import ImageportError, RemoteError
 from imageport.model.service import JobStatus, Level
 from imageport.traces import base as traces
 from imageport.wire.connector import LEASE_LOST, MOST_LINES, Finish, Line, Progress, Renew, Work
-from imageport.wire.images import REQUESTS
+from imageport.wire.images import read_request
 from imageport.wire.sealed import unseal
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class HeldJob:
         self._stopped: str | None = None
         self._given_back = False
         loop = asyncio.get_running_loop()
-        self._longest = REQUESTS[work.type].model_validate(work.request).timeout
+        self._longest = read_request(work.type, work.request).timeout
         self._timeout = loop.time() + self._longest
         self._lease_until = loop.time() + work.lease_seconds
         said = {traces.JOB: work.job, traces.TYPE: work.type.value, traces.ATTEMPT: work.fence}

@@ -12,7 +12,7 @@ from imageport.jobs.convert import TITLES as CONVERT_STEPS
 from imageport.jobs.diagnostics import TITLES as DIAGNOSTICS_STEPS
 from imageport.jobs.migrate import TITLES as MIGRATE_STEPS
 from imageport.jobs.report import Reporter
-from imageport.model.service import JobType
+from imageport.model.service import JobType, PlatformName
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def _change(what: Callable[[Task], list[changing.Change]]) -> Kind:
     )
 
 
-KINDS = {
+_LOCAL = {
     JobType.EXPORT: _copy(copying.to_share),
     JobType.UPLOAD: _copy(copying.from_share),
     JobType.PREPARE: _change(changing.prepare),
@@ -55,3 +55,13 @@ KINDS = {
     JobType.DIAGNOSTICS: Kind(tuple(DIAGNOSTICS_STEPS), diagnosing.run, diagnosing.plan),
     JobType.MIGRATE: _change(changing.migrate),
 }
+
+
+def kind_of(platform: PlatformName, type: JobType) -> Kind:
+    """The kind of a platform's job."""
+    if platform is PlatformName.LOCAL:
+        return _LOCAL[type]
+    from imageport.connector.on_aws import KINDS  # noqa: PLC0415  # clouds take long to import
+
+    steps, run, plan = KINDS[type]
+    return Kind(steps, run, plan)

@@ -6,17 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from imageport.connector.errors import CredentialMissing
+from imageport.connector.errors import CredentialMissing, CredentialUnfit
 from imageport.connector.folders import Folders
 from imageport.connector.names import folder_name
 from imageport.connector.talk import Order
 from imageport.disk.ends.open import Access, is_local
-from imageport.model.credentials import UsernamePassword
+from imageport.model.credentials import AwsKey, UsernamePassword
 from imageport.wire.base import Request
-from imageport.wire.credentials import CREDENTIAL, UsernamePasswordCredential
+from imageport.wire.credentials import (
+    CREDENTIAL,
+    AnyCredential,
+    AwsCredential,
+    UsernamePasswordCredential,
+)
 from imageport.wire.stored import StorageLocation
 
 R = TypeVar("R", bound=Request)
+C = TypeVar("C", bound=AnyCredential)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,21 @@ class Task:
         """To a share, or to files here. Raises CredentialMissing."""
         return Access(self._account(place.credential_id)) if place else Access()
 
+    def aws_key(self, id: str) -> AwsKey:
+        """Raises CredentialMissing, CredentialUnfit."""
+        found = self._credential(id, AwsCredential)
+        return AwsKey(found.access_key_id, found.secret_access_key, found.session_token)
+
     def _account(self, id: str) -> UsernamePassword:
-        said = self.order.credentials.get(id)
-        found = CREDENTIAL.validate_json(said) if said else None
-        if not isinstance(found, UsernamePasswordCredential):
-            raise CredentialMissing(id=id)
+        found = self._credential(id, UsernamePasswordCredential)
         return UsernamePassword(found.username, found.password, found.domain)
+
+    def _credential(self, id: str, kind: type[C]) -> C:
+        said = self.order.credentials.get(id)
+        if said is None:
+            raise CredentialMissing(id=id)
+        found = CREDENTIAL.validate_json(said)
+        if not isinstance(found, kind):
+            wanted = kind.__name__.removesuffix("Credential")
+            raise CredentialUnfit(id=id, wanted=wanted, type=found.type.value)
+        return found

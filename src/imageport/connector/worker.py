@@ -73,9 +73,10 @@ def _watch(connector: int) -> None:
 
 
 def _do(order: Order, voice: _Voice) -> Ended:
-    from imageport.connector.kinds import KINDS  # noqa: PLC0415  # takes a second to import
+    from imageport.connector.kinds import kind_of  # noqa: PLC0415  # takes a second to import
+    from imageport.wire.images import read_request  # noqa: PLC0415  # as above
 
-    kind = KINDS[order.type]
+    kind = kind_of(read_request(order.type, order.request).platform, order.type)
     told = NewsReporter(("look",) if order.dry_run else kind.steps, voice)
     if order.trace is None:
         return _done(kind, order, told, told)

@@ -21,6 +21,7 @@ from typing import Any
 
 from imageport.disk.base import DiskReader, ResumableWriter
 from imageport.disk.copy import copy
+from imageport.disk.ends.errors import DeniedError
 from imageport.disk.ends.open import Access, Made, Wish, open_source, open_target
 from imageport.disk.errors import TargetExistsError
 from imageport.disk.manifest import Manifest
@@ -112,6 +113,7 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
     cancel: Event | None = None,
     read_back: bool = True,
     take_same: bool = False,
+    unread: bool = False,
     id: str | None = None,
 ) -> Copied:
     """Copy, and read the target back through its end. Raises `ImageportError`.
@@ -119,7 +121,8 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
     A copy that fails keeps what it has copied where the target can be gone on with: the same
     request goes on, or the one with the same `id`. With `take_same`, a target that is there and
     holds what the source does is the result: somebody may have ended this very copy, and not come
-    to say so.
+    to say so. With `unread`, a target that may be written and not read counts as complete: its end
+    has confirmed every block.
     """
     folder = copy_folder(request, id)
     with exclusive(folder.lock, what=f"the copy to {request.target}"):
@@ -137,8 +140,7 @@ def copy_disk(  # noqa: PLR0913  # what one copy is made of, the last by keyword
                 folder.remove()
             raise
         address = made.address()
-        if read_back:
-            _read_back(address, target, content, reporter)
+        read_back = read_back and _read_back(address, target, content, reporter, unread=unread)
         folder.remove()
     return Copied(address, content, read_back)
 
@@ -231,12 +233,22 @@ def _same(
     return Copied(request.target, found, True) if found.root == wanted.root else None
 
 
-def _read_back(address: str, access: Access, content: Manifest, reporter: Reporter) -> None:
+def _read_back(
+    address: str, access: Access, content: Manifest, reporter: Reporter, *, unread: bool
+) -> bool:
+    """False when it may not be read."""
     reporter.step_started("read-back", f"Read {address} back")
     began = time.monotonic()
-    with open_source(address, access) as reader:
-        found = tree_hash(reader, lambda done, total: reporter.progress(done, total, "bytes"))
-        found = found.padded(max(found.size, content.size))
+    try:
+        with open_source(address, access) as reader:
+            found = tree_hash(reader, lambda done, total: reporter.progress(done, total, "bytes"))
+            found = found.padded(max(found.size, content.size))
+    except DeniedError as error:
+        if not unread:
+            raise
+        reporter.say(f"Warning: what was written is not read back: {error.message}")
+        return False
     if found.root != content.root:
         raise OutputDiffers(path=address, read=found.root.hex(), written=content.root.hex())
     reporter.step_done("read-back", time.monotonic() - began)
+    return True

@@ -52,6 +52,7 @@ class PlatformName(StrEnum):
     """Which platform a job works on: its request's `platform`."""
 
     LOCAL = "Local"
+    AWS = "Aws"
 
 
 class CredentialType(StrEnum):

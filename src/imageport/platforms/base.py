@@ -67,10 +67,10 @@ class Leftover:
 
     job: str
     kind: str
-    """`machine`, `files` or `partial-output`."""
+    """`machine`, `files`, `partial-output` or `snapshot`."""
     name: str
     size: int | None = None
-    """Bytes, for files."""
+    """Bytes, for files and snapshots."""
 
 
 class Platform(Protocol):

@@ -1,19 +1,22 @@
 """Requests that start jobs: one model for each job and platform, by Citrix's field names.
 
 Where Citrix's name is not publicly known, ours is in the same style. `platform` says which platform
-the job works on; only those that really run are here.
+the job works on; only those that really run are here. This file has the local platform's, and what
+is common; `wire.aws` has AWS'.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Discriminator, Field, StringConstraints, Tag, TypeAdapter
 
 from imageport.model.service import JobType, PlatformName
 from imageport.model.target import Firmware
-from imageport.wire.base import Guid, Request, Tags, Text
+from imageport.wire.aws import ExportFromAws, UploadToAws
+from imageport.wire.base import Text
 from imageport.wire.guest import LONGEST_SECONDS, GuestRequest, TargetPlatform
+from imageport.wire.platforms import LocalRequest, platform_said
 from imageport.wire.stored import (
     EitherInput,
     EitherOutput,
@@ -24,18 +27,6 @@ from imageport.wire.stored import (
 )
 
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{32}$")]
-
-
-class LocalRequest(Request):
-    """The fields of every request on the local platform."""
-
-    platform: Literal[PlatformName.LOCAL]
-    resource_location_id: Guid
-    """Whose connectors may run the job."""
-    timeout: int = Field(default=7200, ge=60, le=LONGEST_SECONDS)
-    """Seconds that the work may take in one go; then the job is ended with an error."""
-    tags: Tags = Field(default_factory=dict)
-    """Kept with the job, and given back with it."""
 
 
 class SourceDisk(EitherInput):
@@ -197,21 +188,52 @@ ImageRequest = (
     | UpgradePvs
     | CollectDiagnostics
     | MigrateImage
+    | ExportFromAws
+    | UploadToAws
 )
 
-REQUESTS: dict[JobType, type[ImageRequest]] = {
-    JobType.EXPORT: ExportImage,
-    JobType.UPLOAD: UploadImage,
-    JobType.PREPARE: PrepareImage,
-    JobType.PUBLISH: PublishImage,
-    JobType.PREPARE_AND_PUBLISH: PrepareAndPublishImage,
-    JobType.REVERSE_IMAGE: ReverseImage,
-    JobType.CONVERT_TO_UEFI: ConvertToUefi,
-    JobType.UPGRADE_PVS: UpgradePvs,
-    JobType.DIAGNOSTICS: CollectDiagnostics,
-    JobType.MIGRATE: MigrateImage,
+_BY_PLATFORM = Discriminator(
+    platform_said,
+    custom_error_type="platform",
+    custom_error_message="platform is one of Local, Aws",
+)
+ExportRequest = Annotated[
+    Annotated[ExportImage, Tag(PlatformName.LOCAL)]
+    | Annotated[ExportFromAws, Tag(PlatformName.AWS)],
+    _BY_PLATFORM,
+]
+UploadRequest = Annotated[
+    Annotated[UploadImage, Tag(PlatformName.LOCAL)] | Annotated[UploadToAws, Tag(PlatformName.AWS)],
+    _BY_PLATFORM,
+]
+
+REQUESTS: dict[JobType, dict[PlatformName, type[ImageRequest]]] = {
+    JobType.EXPORT: {PlatformName.LOCAL: ExportImage, PlatformName.AWS: ExportFromAws},
+    JobType.UPLOAD: {PlatformName.LOCAL: UploadImage, PlatformName.AWS: UploadToAws},
+    JobType.PREPARE: {PlatformName.LOCAL: PrepareImage},
+    JobType.PUBLISH: {PlatformName.LOCAL: PublishImage},
+    JobType.PREPARE_AND_PUBLISH: {PlatformName.LOCAL: PrepareAndPublishImage},
+    JobType.REVERSE_IMAGE: {PlatformName.LOCAL: ReverseImage},
+    JobType.CONVERT_TO_UEFI: {PlatformName.LOCAL: ConvertToUefi},
+    JobType.UPGRADE_PVS: {PlatformName.LOCAL: UpgradePvs},
+    JobType.DIAGNOSTICS: {PlatformName.LOCAL: CollectDiagnostics},
+    JobType.MIGRATE: {PlatformName.LOCAL: MigrateImage},
 }
-"""Which request starts which job."""
+"""Which request starts which job on which platform."""
+
+_UNIONS: dict[JobType, TypeAdapter[ImageRequest]] = {
+    JobType.EXPORT: TypeAdapter(ExportRequest),
+    JobType.UPLOAD: TypeAdapter(UploadRequest),
+}
+
+
+def read_request(type: JobType, said: dict[str, Any]) -> ImageRequest:
+    """The request for a job, by its `platform`. Raises `pydantic.ValidationError`."""
+    wanted = platform_said(said)
+    for platform, model in REQUESTS[type].items():
+        if platform == wanted or type not in _UNIONS:
+            return model.model_validate(said)
+    return _UNIONS[type].validate_python(said)  # it says what platforms there are
 
 
 def credential_ids(request: BaseModel) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from tests.contract.service.replica import (
     QUICK,
     RawConnector,
     Replica,
+    export,
     location,
     migration,
     replica,
@@ -118,6 +119,16 @@ def test_what_a_request_may_not_say(admin: httpx.Client, more: dict[str, Any], h
     answer = admin.post("/ips/images/$migrate", json=migration(location(admin), **more))
     problem = _problem(answer, 422, "request.invalid")
     assert hint in str(problem["data"]["errors"])
+
+
+@pytest.mark.parametrize("platform", ["Local", "Aws"])
+def test_a_field_is_named_alike_on_every_platform(admin: httpx.Client, platform: str) -> None:
+    body = {**export(location(admin), "files"), "platform": platform, "timeout": 1}
+    problem = _problem(admin.post("/ips/images/$export", json=body), 422, "request.invalid")
+    first = problem["data"]["errors"][0]
+    assert first["field"] == ("body.timeout" if platform == "Local" else "body")
+    answer = admin.post("/ips/images/$export", json={**body, "platform": "Mars"})
+    assert "Local, Aws" in _problem(answer, 422, "request.invalid")["detail"]
 
 
 def test_problems(admin: httpx.Client, service: Replica) -> None:

@@ -36,6 +36,8 @@ from imageport.model.credentials import (
 )
 from imageport.model.target import DiskFormat
 
+_TAG = "tag:"
+"""What the names of options begin with that are tags of a snapshot."""
 _YES = frozenset({"yes", "true", "1"})
 
 
@@ -124,7 +126,8 @@ def _ebs_source(address: str, access: Access) -> DiskReader:
 
 
 def _ebs_target(address: str, wish: Wish) -> Made:
-    _only(address, wish, "parent", "encrypted", "kms-key", "description")
+    tags = {name: value for name, value in wish.options.items() if name.startswith(_TAG)}
+    _only(address, wish, "parent", "encrypted", "kms-key", "description", *tags)
     if urlsplit(address).path.strip("/"):
         raise AddressError(file=address, detail="a new snapshot gets its id from AWS: leave it out")
     account = _ebs_account(address, wish.access)
@@ -133,6 +136,7 @@ def _ebs_target(address: str, wish: Wish) -> Made:
         encrypted=_is_on(wish, "encrypted") or "kms-key" in wish.options,
         kms_key=wish.options.get("kms-key"),
         description=wish.options.get("description", ""),
+        tags={name.removeprefix(_TAG): value for name, value in tags.items()},
     )
     writer = EbsWriter(
         account, wish.source.size, state=wish.state / "snapshot.json", resume=True, options=options

@@ -29,6 +29,7 @@ from imageport.service.api.routes import (
 from imageport.service.api.routes import tokens as token_routes
 from imageport.service.api.settings import Settings
 from imageport.service.api.state import State
+from imageport.service.api.unions import tell_apart
 from imageport.service.errors import (
     KeyServiceAway,
     KeyServiceError,
@@ -170,5 +171,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema["components"]["schemas"]["Problem"] = Problem.model_json_schema(
             by_alias=True, mode="serialization"
         )
+        tell_apart(schema)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -13,10 +13,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from imageport.model.errors import ImageportError
+from imageport.model.service import CredentialType, PlatformName
 from imageport.service.errors import Invalid, Malformed, NotFound, ServiceError, TooMany
 from imageport.wire.documents import Problem
 
 MEDIA_TYPE = "application/problem+json"
+_KINDS = frozenset({*PlatformName, *CredentialType})
 _LOG = logging.getLogger(__name__)
 
 
@@ -101,10 +103,16 @@ def _invalid(request: Request, error: Exception) -> Response:
     if any(each["type"] == "json_invalid" for each in found):
         return problem_response(Malformed(detail="the body is no JSON"))
     errors = [
-        {"field": ".".join(map(_printable, each["loc"])), "problem": each["msg"]} for each in found
+        {"field": ".".join(map(_printable, _place(each["loc"]))), "problem": each["msg"]}
+        for each in found
     ]
     first = f"{errors[0]['field']}: {errors[0]['problem']}"
     return problem_response(Invalid(detail=first, errors=errors))
+
+
+def _place(loc: tuple[object, ...]) -> tuple[object, ...]:
+    """Without the name of the kind of body that was chosen, which is no field."""
+    return loc[:1] + loc[2:] if loc[1:2] and loc[1] in _KINDS else loc
 
 
 def _printable(part: object) -> str:

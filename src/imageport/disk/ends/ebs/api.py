@@ -75,7 +75,7 @@ class EbsApi:
         self.name = name
         self._budget = RetryBudget(name, patience=account.patience, cancel=cancel)
         try:
-            self._ebs = _client("ebs", account, account.endpoint)
+            self._ebs = sdk_client("ebs", account, account.endpoint)
             trusted = Path(get_cert_path(_verify(account)))
             self._blocks = Blocks(self._ebs, account.key, trusted, *_timeouts(account))
         except OSError as error:
@@ -88,7 +88,7 @@ class EbsApi:
     @functools.cached_property
     def _ec2(self) -> Any:
         # Made when it is needed, which in most copies is late: it takes half a second.
-        return _client("ec2", self._account, self._account.ec2_endpoint)
+        return sdk_client("ec2", self._account, self._account.ec2_endpoint)
 
     def close(self) -> None:
         """Close idle connections; safe to repeat."""
@@ -222,7 +222,8 @@ class EbsApi:
         return self._budget.run(attempt)
 
 
-def _client(service: str, account: EbsAccount, endpoint: str | None) -> Any:
+def sdk_client(service: str, account: EbsAccount, endpoint: str | None) -> Any:
+    """A client of the SDK, without its own retries. Raises what is in `SDK_ERRORS`."""
     session = boto3.session.Session(
         aws_access_key_id=account.key.access_key_id,
         aws_secret_access_key=account.key.secret_access_key,

@@ -21,7 +21,7 @@ from imageport.wire.documents import Job
 from imageport.wire.images import (
     CollectDiagnostics,
     ConvertToUefi,
-    ExportImage,
+    ExportRequest,
     ImageRequest,
     MigrateImage,
     PrepareAndPublishImage,
@@ -29,7 +29,7 @@ from imageport.wire.images import (
     PublishImage,
     ReverseImage,
     UpgradePvs,
-    UploadImage,
+    UploadRequest,
     credential_ids,
 )
 
@@ -120,14 +120,14 @@ _STARTED = {**located(202, "The job that was started"), **responses(404)}
 
 
 @router.post("/$export", status_code=202, response_model=Job, responses=_STARTED)
-def export_image(body: ExportImage, start: Starting) -> Response:
-    """Write an image file to a share as VHD or VHDX."""
+def export_image(body: ExportRequest, start: Starting) -> Response:
+    """Write a disk of the platform to a share as VHD or VHDX."""
     return start.job(JobType.EXPORT, body)
 
 
 @router.post("/$upload", status_code=202, response_model=Job, responses=_STARTED)
-def upload_image(body: UploadImage, start: Starting) -> Response:
-    """Write an image on a share to an image file of the platform."""
+def upload_image(body: UploadRequest, start: Starting) -> Response:
+    """Write an image on a share to a disk of the platform."""
     return start.job(JobType.UPLOAD, body)
 
 

@@ -23,7 +23,7 @@ from imageport.service.wallet.wallet import credential as bound_to
 from imageport.traces import base as traces
 from imageport.wire import connector as wire
 from imageport.wire.base import GUID_PATTERN
-from imageport.wire.images import REQUESTS, credential_ids
+from imageport.wire.images import credential_ids, read_request
 from imageport.wire.sealed import seal
 
 PREFIX = "/ips/connectors/"
@@ -169,7 +169,7 @@ def _trace_wait(service: State, job: Job, since: datetime, until: datetime) -> N
 
 def _credentials(tx: Tx, service: State, connector: Connector, job: Job) -> dict[str, str]:
     """Sealed to this connector for this lease; one that is gone is left out, and missed there."""
-    request = REQUESTS[job.type].model_validate(job.request)
+    request = read_request(job.type, job.request)
     sealed: dict[str, str] = {}
     for id in credential_ids(request):
         try:
