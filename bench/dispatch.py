@@ -34,6 +34,7 @@ from tests.contract.service.postgres import Postgres
 
 _RATE = 25
 """Jobs a second."""
+_PEERS_JOBS = 2_000
 _PEERS = 80
 """Workers of procrastinate: PostgreSQL has 200 connections, as ours needs 20."""
 
@@ -187,7 +188,7 @@ def main(jobs: int, connectors: int) -> None:
         asyncio.run(_measure(url, first, service.pid or 0, (jobs, connectors)))
         service.terminate()
         service.join()
-        _beside(postgres.new_database(), jobs, min(connectors, _PEERS))
+        _beside(postgres.new_database(), min(jobs, _PEERS_JOBS), min(connectors, _PEERS))
     finally:
         service.terminate()
         service.join()
