@@ -3,7 +3,7 @@
 One replica of the service over a PostgreSQL of its own, and simulated connectors that wait for jobs
 by long poll: they claim, renew once and finish. Prints the times from a job's POST to its claim in
 the hands of a connector, and of reading a job's state, and the memory of the service on the way.
-Then the same by procrastinate, with fewer workers: each takes two connections of PostgreSQL.
+Then the same by procrastinate, with fewer workers: each takes three connections of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from tests.contract.service.postgres import Postgres
 
 _RATE = 25
 """Jobs a second."""
-_PEERS_JOBS = 2_000
-_PEERS = 80
+_PEERS_JOBS = 1_000
+_PEERS = 50
 """Workers of procrastinate: PostgreSQL has 200 connections, as ours needs 20."""
 
 

@@ -7,6 +7,7 @@ job is over as soon as it begins. Prints the times from a job's deferral to its 
 from __future__ import annotations
 
 import asyncio
+import logging
 import statistics
 import sys
 import time
@@ -59,6 +60,7 @@ async def _measure(url: str, jobs: int, workers: int, rate: float) -> list[float
 
 def main(url: str, jobs: int, workers: int, rate: float) -> None:
     """Measure and print."""
+    logging.disable(logging.WARNING)  # it warns of each app that is made in the main program
     found = statistics.quantiles(asyncio.run(_measure(url, jobs, workers, rate)), n=100)
     print(f"\nprocrastinate: {jobs} jobs, {rate:g} a second, to {workers} workers that listen")
     print(
