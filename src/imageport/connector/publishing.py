@@ -30,12 +30,15 @@ def _wanted(task: Task) -> tuple[str, str, NewVdisk, Ends]:
 def run(task: Task, reporter: Reporter) -> dict[str, Any]:
     """Do it."""
     source, store, new, ends = _wanted(task)
-    if task.order.attempt == 1:
+    again = task.order.attempt > 1
+    if not again:
         for warning in plan_publication(source, store, new, ends, reporter)["warnings"]:
             reporter.say(f"Warning: {warning}")
     hashed = task.request(PublishImage).hash_disk
     md5 = {"md5": content_md5(source, ends.source, reporter)} if hashed else {}
-    return publish_disk(source, store, new, ends, reporter, task.id) | md5
+    # An earlier attempt may have ended this very publication, and not come to say so.
+    done = publish_disk(source, store, new, ends, reporter, task.id, take_same=again)
+    return done | md5
 
 
 def plan(task: Task, reporter: Reporter) -> dict[str, Any]:
