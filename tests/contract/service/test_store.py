@@ -6,11 +6,8 @@ import threading
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
@@ -19,7 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, insert, select, update
 
-from imageport.model.service import JobStatus, JobType, Level, PlatformName, Role
+from imageport.model.service import JobStatus, JobType, Level, Role
 from imageport.service.errors import (
     Conflict,
     Exists,
@@ -31,48 +28,27 @@ from imageport.service.errors import (
     WrongSecret,
 )
 from imageport.service.store import answers, claims, customers, jobs, places, tables
-from imageport.service.store.claims import End, Line, Progress, Terms
+from imageport.service.store.claims import End, Line, Progress
 from imageport.service.store.credentials import Sealed
 from imageport.service.store.database import Database
-from imageport.service.store.jobs import Job, NewJob
-from imageport.service.store.places import Connector, Limits
+from imageport.service.store.jobs import Job
+from imageport.service.store.places import Connector
 from imageport.service.store.tables import METADATA
 from imageport.service.store.tables import connectors as connectors_table
 from imageport.service.store.tables import jobs as jobs_table
 from imageport.service.store.tables import leases as leases_table
 from imageport.service.store.tables import locations as locations_table
+from tests.contract.service.claiming import (
+    RUN_OUT,
+    TERMS,
+    claimed_job,
+    queued_job,
+    registered_place,
+    second_connector,
+)
 from tests.contract.service.postgres import Postgres
 
 MIGRATIONS = Path(tables.__file__).parent / "migrations"
-TERMS = Terms(timedelta(seconds=60), timedelta(hours=24), 5)
-RUN_OUT = replace(TERMS, lease=timedelta(seconds=-1))
-
-
-def _place(database: Database, customer: str = "acme") -> Connector:
-    with database.writing() as tx:
-        customers.add_customer(tx, customer, customer)
-        location = places.add_location(tx, customer, "here")
-        connector, code = places.add_connector(tx, customer, location.id, "one")
-        return places.register(tx, connector.id, code, ("s" * 44, "e" * 44), "1")
-
-
-def _second(database: Database, first: Connector) -> Connector:
-    with database.writing() as tx:
-        made, _ = places.add_connector(tx, first.customer, first.location, "two")
-        return made
-
-
-def _job(database: Database, place: Connector, **request: Any) -> Job:
-    with database.writing() as tx:
-        new = NewJob(
-            place.customer, place.location, JobType.MIGRATE, PlatformName.LOCAL, request, "tester"
-        )
-        return jobs.create(tx, new)
-
-
-def _claim(database: Database, connector: Connector, terms: Terms = TERMS) -> Job | None:
-    with database.writing() as tx:
-        return claims.claim(tx, connector, terms)
 
 
 def _read(database: Database, job: Job) -> Job:
@@ -117,22 +93,22 @@ def test_a_job_of_the_first_version_is_claimed_after_the_upgrade(database_url: s
     database.check()
     with database.reading() as tx:
         place = places.read_connector(tx, "acme", connector)
-    held = _claim(database, place)
+    held = claimed_job(database, place)
     assert held
     assert (held.id, held.trace) == (row["id"], None)
     database.close()
 
 
 def test_a_job_waits_from_its_start_or_the_end_of_the_lease_before(database: Database) -> None:
-    place = _place(database)
-    _job(database, place)
-    first = _claim(database, place)
+    place = registered_place(database)
+    queued_job(database, place)
+    first = claimed_job(database, place)
     assert first
     with database.writing() as tx:
         assert claims.queued_since(tx, first) == first.created_at
         claims.release(tx, place, first.id, 1)
         released = tx.now
-    second = _claim(database, place)
+    second = claimed_job(database, place)
     assert second
     with database.reading() as tx:
         assert claims.queued_since(tx, second) == released
@@ -166,13 +142,13 @@ def test_replicas_upgrade_at_once(database_url: str) -> None:
 
 
 def test_a_job_from_start_to_end(database: Database) -> None:
-    place = _place(database)
-    job = _job(database, place, source="a")
+    place = registered_place(database)
+    job = queued_job(database, place, source="a")
     assert (job.status, job.fence) == (JobStatus.NOT_STARTED, 0)
-    held = _claim(database, place)
+    held = claimed_job(database, place)
     assert held
     assert (held.id, held.status, held.fence) == (job.id, JobStatus.IN_PROGRESS, 1)
-    assert _claim(database, place) is None
+    assert claimed_job(database, place) is None
     line = Line(1, held.created_at, Level.WARNING, "careful")
     with database.writing() as tx:
         claims.renew(tx, place, job.id, 1, TERMS, Progress("boot", "Boot", 1, 2, "s", 50), [line])
@@ -189,15 +165,15 @@ def test_a_job_from_start_to_end(database: Database) -> None:
     assert (done.status, done.result, done.percent) == (JobStatus.COMPLETE, {"root": "ab"}, 100)
     assert done.ended_at
     assert done.forget_at == done.ended_at + TERMS.keep
-    assert _claim(database, place) is None
+    assert claimed_job(database, place) is None
 
 
 def test_only_the_newest_fence_may_speak(database: Database) -> None:
-    place = _place(database)
-    other = _second(database, place)
-    job = _job(database, place)
-    assert _claim(database, place, RUN_OUT)
-    taken = _claim(database, other)
+    place = registered_place(database)
+    other = second_connector(database, place)
+    job = queued_job(database, place)
+    assert claimed_job(database, place, RUN_OUT)
+    taken = claimed_job(database, other)
     assert taken
     assert taken.fence == 2
     for connector, fence in ((place, 1), (place, 2), (other, 1), (other, 3)):
@@ -216,53 +192,53 @@ def test_only_the_newest_fence_may_speak(database: Database) -> None:
 
 
 def test_the_database_itself_refuses_a_second_lease(database: Database) -> None:
-    place = _place(database)
-    job = _job(database, place)
-    assert _claim(database, place)
+    place = registered_place(database)
+    job = queued_job(database, place)
+    assert claimed_job(database, place)
     with pytest.raises(Exception, match=r"(?i)unique"), database.writing() as tx:
         row = {"job": job.id, "fence": 1, "connector": place.id, "since": tx.now, "until": tx.now}
         tx.run(insert(leases_table).values(row))
 
 
 def test_a_lease_that_ran_out_can_be_renewed_while_nobody_took_it(database: Database) -> None:
-    place = _place(database)
-    job = _job(database, place)
-    assert _claim(database, place, RUN_OUT)
+    place = registered_place(database)
+    job = queued_job(database, place)
+    assert claimed_job(database, place, RUN_OUT)
     with database.writing() as tx:
         claims.renew(tx, place, job.id, 1, TERMS, None, [])
-    assert _claim(database, place) is None
+    assert claimed_job(database, place) is None
 
 
 def test_what_is_released_is_claimed_at_once(database: Database) -> None:
-    place = _place(database)
-    job = _job(database, place)
-    assert _claim(database, place)
+    place = registered_place(database)
+    job = queued_job(database, place)
+    assert claimed_job(database, place)
     with database.writing() as tx:
         claims.release(tx, place, job.id, 1)
-    again = _claim(database, _second(database, place))
+    again = claimed_job(database, second_connector(database, place))
     assert again
     assert again.fence == 2
 
 
 def test_other_locations_and_customers_get_nothing(database: Database) -> None:
-    place = _place(database)
-    stranger = _place(database, "other")
-    _job(database, place)
-    assert _claim(database, stranger) is None
+    place = registered_place(database)
+    stranger = registered_place(database, "other")
+    queued_job(database, place)
+    assert claimed_job(database, stranger) is None
     with database.writing() as tx:
         there = places.add_location(tx, "acme", "elsewhere")
         away, _ = places.add_connector(tx, "acme", there.id, "away")
-    assert _claim(database, away) is None
+    assert claimed_job(database, away) is None
     with database.reading() as tx:
         assert claims.waiting(tx) == {place.location}
 
 
 def test_a_job_that_ends_no_connector_is_given_up(database: Database) -> None:
-    place = _place(database)
-    job = _job(database, place)
+    place = registered_place(database)
+    job = queued_job(database, place)
     for _ in range(TERMS.attempts):
-        assert _claim(database, place, RUN_OUT)
-    assert _claim(database, place, RUN_OUT) is None
+        assert claimed_job(database, place, RUN_OUT)
+    assert claimed_job(database, place, RUN_OUT) is None
     ended = _read(database, job)
     assert ended.status is JobStatus.ERROR
     assert ended.error
@@ -270,16 +246,16 @@ def test_a_job_that_ends_no_connector_is_given_up(database: Database) -> None:
 
 
 def test_many_claim_at_once_and_each_job_is_held_once(database: Database) -> None:
-    first = _place(database)
-    connectors = [first, *(_second(database, first) for _ in range(7))]
-    wanted = {_job(database, first, number=number).id for number in range(40)}
+    first = registered_place(database)
+    connectors = [first, *(second_connector(database, first) for _ in range(7))]
+    wanted = {queued_job(database, first, number=number).id for number in range(40)}
     start = threading.Barrier(len(connectors))
 
     def work(connector: Connector) -> list[str]:
         start.wait()
         mine, empty = [], 0
         while empty < 3:  # PostgreSQL may show nothing while others hold what is first
-            job = _claim(database, connector)
+            job = claimed_job(database, connector)
             if job is None:
                 empty += 1
                 continue
@@ -295,9 +271,9 @@ def test_many_claim_at_once_and_each_job_is_held_once(database: Database) -> Non
 
 
 def test_no_progress_is_lost_between_many_writers(database: Database) -> None:
-    place = _place(database)
-    job = _job(database, place)
-    assert _claim(database, place)
+    place = registered_place(database)
+    job = queued_job(database, place)
+    assert claimed_job(database, place)
 
     def say(number: int) -> None:
         with database.writing() as tx:
@@ -314,12 +290,12 @@ def test_no_progress_is_lost_between_many_writers(database: Database) -> None:
 
 
 def test_cancelling(database: Database) -> None:
-    place = _place(database)
-    waiting, running, ended = (_job(database, place, n=n) for n in range(3))
+    place = registered_place(database)
+    waiting, running, ended = (queued_job(database, place, n=n) for n in range(3))
     with database.writing() as tx:
         assert jobs.cancel(tx, "acme", waiting.id, TERMS.keep).status is JobStatus.CANCELLED
     for job in (running, ended):
-        held = _claim(database, place)
+        held = claimed_job(database, place)
         assert held
         assert held.id == job.id
     with database.writing() as tx:
@@ -335,8 +311,8 @@ def test_cancelling(database: Database) -> None:
 
 
 def test_removing_and_forgetting(database: Database) -> None:
-    place = _place(database)
-    job = _job(database, place)
+    place = registered_place(database)
+    job = queued_job(database, place)
     with database.writing() as tx:
         cancelled = jobs.remove(tx, "acme", job.id, timedelta(seconds=-1))
         assert cancelled
@@ -344,7 +320,7 @@ def test_removing_and_forgetting(database: Database) -> None:
         assert jobs.forget_old(tx) == 1
     with pytest.raises(NotFound):
         _read(database, job)
-    kept = _job(database, place)
+    kept = queued_job(database, place)
     with database.writing() as tx:
         jobs.cancel(tx, "acme", kept.id, TERMS.keep)
         assert jobs.forget_old(tx) == 0
@@ -354,8 +330,8 @@ def test_removing_and_forgetting(database: Database) -> None:
 
 
 def test_paging_names_every_job_once(database: Database) -> None:
-    place = _place(database)
-    made = [_job(database, place, n=n).id for n in range(7)]
+    place = registered_place(database)
+    made = [queued_job(database, place, n=n).id for n in range(7)]
     seen: list[str] = []
     after = None
     with database.reading() as tx:
@@ -368,8 +344,8 @@ def test_paging_names_every_job_once(database: Database) -> None:
 
 
 def test_customers_see_nothing_of_each_other(database: Database) -> None:
-    place, stranger = _place(database), _place(database, "other")
-    job = _job(database, place)
+    place, stranger = registered_place(database), registered_place(database, "other")
+    job = queued_job(database, place)
     with database.reading() as tx:
         for look in (
             lambda: jobs.read(tx, "other", job.id),
@@ -406,7 +382,7 @@ def test_clients_and_their_secrets(database: Database) -> None:
 
 
 def test_one_time_codes(database: Database) -> None:
-    place = _place(database)
+    place = registered_place(database)
     with database.writing() as tx:
         made, code = places.add_connector(tx, "acme", place.location, "two")
     keys = ("a" * 44, "b" * 44)
@@ -422,7 +398,7 @@ def test_one_time_codes(database: Database) -> None:
 
 
 def test_names_are_taken_and_places_in_use(database: Database) -> None:
-    place = _place(database)
+    place = registered_place(database)
     with database.writing() as tx:
         with pytest.raises(Exists):
             places.add_location(tx, "acme", "here")
@@ -434,7 +410,7 @@ def test_names_are_taken_and_places_in_use(database: Database) -> None:
 
 
 def test_an_answer_is_given_once_also_to_two_at_once(database: Database) -> None:
-    _place(database)
+    registered_place(database)
     done: list[int] = []
 
     def ask(number: int) -> bytes:
@@ -453,59 +429,3 @@ def test_an_answer_is_given_once_also_to_two_at_once(database: Database) -> None
     assert said == {str(done[0]).encode()}
     with pytest.raises(KeyReused), database.writing() as tx:
         answers.begin(tx, "acme", "key", "another request")
-
-
-def _limit(database: Database, place: Connector, limits: Limits) -> None:
-    with database.writing() as tx:
-        places.change_location(tx, place.customer, place.location, "here", limits)
-
-
-@pytest.mark.parametrize("limits", [Limits(2), Limits(None, {PlatformName.LOCAL: 2}), Limits(9)])
-def test_no_more_jobs_are_under_way_than_a_location_allows(
-    database: Database, limits: Limits
-) -> None:
-    first = _place(database)
-    _limit(database, first, limits)
-    connectors = [first, *(_second(database, first) for _ in range(5))]
-    for _ in range(8):
-        _job(database, first)
-    with ThreadPoolExecutor(len(connectors)) as pool:
-        held = [job for job in pool.map(partial(_claim, database), connectors) if job]
-    allowed = limits.jobs or limits.platforms[PlatformName.LOCAL]
-    assert len(held) == min(allowed, len(connectors))
-    if allowed > len(held):
-        return
-    assert _claim(database, first) is None
-    by = next(each for each in connectors if each.id == held[0].connector)
-    with database.writing() as tx:
-        claims.finish(tx, by, held[0].id, 1, TERMS, End(JobStatus.COMPLETE), [])
-    assert _claim(database, first)
-    assert _claim(database, first) is None
-
-
-def test_a_lease_that_ran_out_takes_no_place(database: Database) -> None:
-    place = _place(database)
-    _limit(database, place, Limits(1))
-    job = _job(database, place)
-    assert _claim(database, place, RUN_OUT)
-    again = _claim(database, _second(database, place))
-    assert again
-    assert (again.id, again.fence) == (job.id, 2)
-    _job(database, place)
-    assert _claim(database, place) is None
-    _limit(database, place, Limits())
-    assert _claim(database, place)
-
-
-def test_limits_are_kept_and_shown(database: Database) -> None:
-    place = _place(database)
-    limits = Limits(3, {PlatformName.LOCAL: 1})
-    _limit(database, place, limits)
-    with database.writing() as tx:
-        assert places.read_location(tx, "acme", place.location).limits == limits
-        places.add_location(tx, "acme", "there", limits)
-        assert [each.limits for each in places.list_locations(tx, "acme")] == [limits, limits]
-        with pytest.raises(Exists):
-            places.change_location(tx, "acme", place.location, "there", limits)
-        with pytest.raises(NotFound):
-            places.change_location(tx, "other", place.location, "here", limits)
